@@ -1,0 +1,187 @@
+"""WebSocket frames of protocol version 1, tagged by `type`. Commands carry an integer `id`; the answer carries the same one."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from parley_shared.contracts.auth import Me
+from parley_shared.contracts.messages import MyRoom, StreamStatus
+
+PROTOCOL = 1
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """A frame from a client. trace: a W3C traceparent."""
+
+    trace: str | None = None
+
+
+class LastClose(msgspec.Struct, frozen=True, kw_only=True):
+    """How the client's previous connection ended, as the client saw it."""
+
+    code: int
+    reason: str = ""
+
+
+class Resume(msgspec.Struct, frozen=True, kw_only=True):
+    epoch: str
+    at: dict[str, int]
+
+
+class Auth(Command, frozen=True, tag="auth"):
+    id: int
+    token: str
+    protocol: int = PROTOCOL
+    device_id: str | None = None
+    client: str | None = None
+    last_close: LastClose | None = None
+    resume: Resume | None = None
+
+
+class Send(Command, frozen=True, tag="send"):
+    id: int
+    client_msg_id: str
+    room_id: UUID
+    body: str
+    format: str = "markdown"
+    thread_root_id: UUID | None = None
+    media_ids: list[UUID] = []  # noqa: RUF012 — msgspec copies an empty list default
+
+
+class Read(Command, frozen=True, tag="read"):
+    room_id: UUID
+    seq: int
+    id: int | None = None
+
+
+class Delivered(Command, frozen=True, tag="delivered"):
+    room_id: UUID
+    seq: int
+    id: int | None = None
+
+
+class Join(Command, frozen=True, tag="join"):
+    id: int
+    room_id: UUID
+
+
+class Leave(Command, frozen=True, tag="leave"):
+    id: int
+    room_id: UUID
+
+
+class Refresh(Command, frozen=True, tag="refresh"):
+    id: int
+    token: str
+
+
+class Ping(Command, frozen=True, tag="ping"):
+    id: int | None = None
+
+
+class Pong(Command, frozen=True, tag="pong"):
+    id: int | None = None
+
+
+ClientFrame = Auth | Send | Read | Delivered | Join | Leave | Refresh | Ping | Pong
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """A frame to a client."""
+
+
+class Hello(Frame, frozen=True, tag="hello"):
+    protocol: int
+    heartbeat_ms: int
+    max_frame_bytes: int
+    server_time: datetime
+    connection_id: UUID
+
+
+class StreamStanding(msgspec.Struct, frozen=True, kw_only=True):
+    status: StreamStatus
+    head: int
+
+
+class Ready(Frame, frozen=True, tag="ready"):
+    id: int
+    session_id: UUID
+    user: Me
+    epoch: str
+    rooms: list[MyRoom]
+    more_rooms: bool
+    streams: dict[str, StreamStanding]
+
+
+class Live(Frame, frozen=True, tag="live"):
+    """Everything missed has been sent; what follows is happening now."""
+
+
+class SendAck(Frame, frozen=True, tag="ack"):
+    id: int
+    message_id: UUID
+    seq: int
+    n: int | None
+    created_at: datetime
+    duplicate: bool
+
+
+class Ack(Frame, frozen=True, tag="ack"):
+    """The answer to any command but send."""
+
+    id: int
+
+
+class Error(Frame, frozen=True, tag="error", omit_defaults=True):
+    code: str
+    detail: str
+    id: int | None = None
+    retry_after_ms: int | None = None
+    errors: dict[str, str] | None = None
+
+
+class Event(Frame, frozen=True, tag="event"):
+    """One row of a stream's log. event: {kind, at, actor_id, …}, by kind as the protocol's page lists them."""
+
+    stream: str
+    seq: int
+    event: dict[str, Any]
+
+
+class Receipt(Frame, frozen=True, tag="receipt"):
+    room_id: UUID
+    user_id: UUID
+    delivered_seq: int
+    read_seq: int
+
+
+class PingFrame(Frame, frozen=True, tag="ping"):
+    pass
+
+
+class PongFrame(Frame, frozen=True, tag="pong"):
+    pass
+
+
+class Reconnect(Frame, frozen=True, tag="reconnect"):
+    """Come back, to any gateway, within this window (full jitter)."""
+
+    after_ms: int
+    reason: str
+
+
+class CloseCode:
+    """3000–3499 and 4000–4499 mean reconnect with full jitter, 3500–3999 and 4500–4999 mean stop."""
+
+    DRAIN = 4001
+    TOO_SLOW = 4008
+    NO_HEARTBEAT = 4009
+    TOKEN_EXPIRED = 4014
+    TOO_MANY = 4029
+    BAD_TOKEN = 4500
+    BAD_FRAME = 4501
+    SESSION_ENDED = 4503
+    NO_AUTH = 4504
+    UNKNOWN_PROTOCOL = 4512

@@ -1,0 +1,60 @@
+"""Live subjects: core NATS, hints that may be lost, late or swapped. State is the truth, and heads repair.
+
+`parley.live.<room|user|account|typing>.<bucket 0–255>.<id>`
+
+A durable event on `room` and `user` carries `Parley-Seqs: <first>-<last>`; its payload is that many event frames, each one
+line of JSON as clients read it, separated by a newline. A change of membership travels alone, with `Parley-Members: +id,-id`.
+Without a seq header it is a hint of `Parley-Kind`: `receipt` (one frame for clients). The id `heads` carries `Heads`.
+"""
+
+from typing import Literal
+from uuid import UUID
+
+from parley_shared.contracts.base import Wire
+from parley_shared.ids import live_bucket
+
+LiveKind = Literal["room", "user", "account", "typing"]
+
+HEADER_SEQS = "Parley-Seqs"
+HEADER_MEMBERS = "Parley-Members"
+HEADER_KIND = "Parley-Kind"
+HEADS = "heads"
+
+
+def live_subject(kind: LiveKind, identifier: UUID) -> str:
+    """Where hints about this room or user are published."""
+    return f"parley.live.{kind}.{live_bucket(identifier)}.{identifier}"
+
+
+def heads_subject(kind: LiveKind, bucket: int) -> str:
+    """Where the heads of a bucket's recently changed streams are published."""
+    return f"parley.live.{kind}.{bucket}.{HEADS}"
+
+
+def bucket_subject(kind: LiveKind, bucket: int) -> str:
+    """What a gateway subscribes to: everything of one bucket."""
+    return f"parley.live.{kind}.{bucket}.*"
+
+
+class Heads(Wire, frozen=True):
+    """The newest committed seq of recently changed streams of one bucket, read from PostgreSQL."""
+
+    epoch: str
+    heads: dict[UUID, int]
+
+
+class AccountChanged(Wire, frozen=True):
+    """A hint from auth: this user's revocations have grown past `cursor`; ask `revoked_since`."""
+
+    user_id: UUID
+    cursor: int
+
+
+class Advanced(Wire, frozen=True):
+    """On `parley.evt.messages.v1.advanced.<bucket>`: a stream has grown. Ids only; the range is pulled by RPC."""
+
+    epoch: str
+    stream: str
+    from_seq: int
+    to_seq: int
+    kinds: list[str]

@@ -1,0 +1,454 @@
+"""What messages answers: rooms, membership, streams, messages, positions."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from parley_shared.contracts.base import Actor, Empty, UserRequest, Wire, ready_rpc, svc_rpc, user_rpc
+
+RoomRole = Literal["owner", "moderator", "member"]
+Visibility = Literal["public", "private"]
+Encryption = Literal["plain", "sealed"]
+History = Literal["all", "since_join"]
+Format = Literal["markdown", "plain"]
+StreamStatus = Literal["recovered", "current", "resync", "gone"]
+
+
+# -- rooms
+
+
+class Room(Wire, frozen=True):
+    """A room as everybody who may see it sees it; also what `room.updated` carries. `rev` guards PATCH.
+
+    kind: `direct` for the room of POST /direct, whose members are fixed and which has no name.
+    deleted_at: set while an owner may still restore it; nobody else sees the room then.
+    """
+
+    id: UUID
+    kind: Literal["room", "direct"]
+    name: str | None
+    topic: str
+    visibility: Visibility
+    encryption: Encryption
+    history: History
+    language: str
+    slow_mode_s: int
+    rev: int
+    created_by: UUID
+    created_at: datetime
+    deleted_at: datetime | None = None
+
+
+class Reaction(Wire, frozen=True):
+    """mine is left out of live events, which everybody shares."""
+
+    reaction: str
+    count: int
+    user_ids: list[UUID]
+    mine: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class Message(Wire, frozen=True):
+    """A message as it is today; a deleted one has neither body nor media.
+
+    seq: that of its creation. n: its ordinal among the room's top-level messages, null for a reply.
+    """
+
+    id: UUID
+    room_id: UUID
+    seq: int
+    n: int | None
+    sender_id: UUID
+    body: str | None
+    format: str
+    media: list[msgspec.Raw]
+    thread_root_id: UUID | None
+    reply_count: int
+    mentions: list[UUID]
+    reactions: list[Reaction]
+    rev: int
+    edited_at: datetime | None
+    deleted: bool
+    deleted_by: UUID | None
+    pinned: bool
+    created_at: datetime
+
+
+class MyRoom(Room, frozen=True):
+    """A room with what is the caller's own about it.
+
+    head: the room's newest seq. from_seq: that of the caller's own joining. user_ids: the members of a direct room, else null.
+    """
+
+    role: RoomRole
+    from_seq: int
+    head: int
+    read_seq: int
+    unread: int
+    mentions: int
+    member_count: int
+    user_ids: list[UUID] | None = None
+    last_message: Message | None = None
+
+
+class MyRooms(Wire, frozen=True):
+    items: list[MyRoom]
+    next: str | None = None
+
+
+class DirectoryRoom(Room, frozen=True):
+    """A public room in the directory."""
+
+    member_count: int
+    joined: bool
+
+
+class DirectoryRooms(Wire, frozen=True):
+    items: list[DirectoryRoom]
+    next: str | None = None
+
+
+class Member(Wire, frozen=True):
+    user_id: UUID
+    role: RoomRole
+    from_seq: int
+    joined_at: datetime
+
+
+class Members(Wire, frozen=True):
+    items: list[Member]
+    next: str | None = None
+
+
+class CreateRoom(UserRequest, frozen=True):
+    """history: null means `all` for public rooms and `since_join` for private ones.
+
+    idempotency_key: of the header Idempotency-Key, remembered for 24 h per user; a repeated call answers the same room.
+    """
+
+    name: str
+    topic: str = ""
+    visibility: Visibility = "private"
+    encryption: Encryption = "plain"
+    history: History | None = None
+    language: str = "english"
+    idempotency_key: str | None = None
+
+
+class CreateDirect(UserRequest, frozen=True):
+    user_ids: list[UUID]
+
+
+class ListRooms(UserRequest, frozen=True):
+    """The caller's rooms, most recently active first."""
+
+    limit: int = 50
+    cursor: str | None = None
+
+
+class Directory(UserRequest, frozen=True):
+    query: str | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+class RoomRequest(UserRequest, frozen=True):
+    room_id: UUID
+
+
+class UpdateRoom(RoomRequest, frozen=True):
+    """What is null stays. slow_mode_s: 0 switches it off."""
+
+    rev: int
+    name: str | None = None
+    topic: str | None = None
+    visibility: Visibility | None = None
+    history: History | None = None
+    language: str | None = None
+    slow_mode_s: int | None = None
+
+
+class RoomAnswer(Wire, frozen=True):
+    """MyRoom for a member, DirectoryRoom for who may only see it in the directory; created: it did not exist before."""
+
+    room: MyRoom | None
+    directory: DirectoryRoom | None = None
+    created: bool = False
+
+
+class ListMembers(RoomRequest, frozen=True):
+    limit: int = 50
+    cursor: str | None = None
+
+
+class AddMember(RoomRequest, frozen=True):
+    user_id: UUID
+    role: RoomRole = "member"
+
+
+class UpdateMember(RoomRequest, frozen=True):
+    user_id: UUID
+    role: RoomRole
+
+
+class RemoveMember(RoomRequest, frozen=True):
+    user_id: UUID
+    reason: str | None = None
+
+
+# -- sending: the hot path
+
+
+class Send(Wire, frozen=True):
+    """One message to be sent. The gateway sets the actor; everything else is as the client gave it, unchecked."""
+
+    actor: Actor
+    room_id: UUID
+    client_msg_id: str
+    body: str
+    format: str = "markdown"
+    thread_root_id: UUID | None = None
+    media_ids: list[UUID] = []  # noqa: RUF012 — msgspec copies an empty list default
+
+
+class SendMany(Wire, frozen=True):
+    """What a lane has collected. Sends of one actor to one room are committed in this order."""
+
+    sends: list[Send]
+
+
+class Accepted(Wire, frozen=True, tag="accepted"):
+    """Committed. duplicate: it was already there under this client_msg_id."""
+
+    message_id: UUID
+    seq: int
+    n: int | None
+    created_at: datetime
+    duplicate: bool
+
+
+class NotAccepted(Wire, frozen=True, tag="refused"):
+    """Not committed, and nothing else of it either."""
+
+    code: str
+    detail: str
+    retry_after_ms: int | None = None
+    errors: dict[str, str] | None = None
+
+
+class SentMany(Wire, frozen=True):
+    """Outcomes in the order of the sends."""
+
+    outcomes: list[Accepted | NotAccepted]
+
+
+# -- reading
+
+
+class Page(RoomRequest, frozen=True):
+    """Top-level messages, ascending; at most one of before, after, around (seqs)."""
+
+    before: int | None = None
+    after: int | None = None
+    around: int | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+class Messages(Wire, frozen=True):
+    items: list[Message]
+    next: str | None = None
+
+
+class MessageRequest(RoomRequest, frozen=True):
+    message_id: UUID
+
+
+class RoomEvents(RoomRequest, frozen=True):
+    after: int
+    limit: int = 50
+
+
+class UserEvents(UserRequest, frozen=True):
+    after: int
+    limit: int = 50
+
+
+class Events(Wire, frozen=True):
+    """Event frames as clients read them, ascending. head: the newest seq that the caller may see.
+
+    next: the `after` of the following page as a string, or null at the head.
+    """
+
+    items: list[msgspec.Raw]
+    head: int
+    next: str | None = None
+
+
+class MarkRead(RoomRequest, frozen=True):
+    """Positions only grow, and are clamped to the head; `seq` beyond it means the head."""
+
+    seq: int
+
+
+class ReadState(Wire, frozen=True):
+    read_seq: int
+    unread: int
+    mentions: int
+
+
+# -- opening a session (the WebSocket's `auth`)
+
+
+class ResumeFrom(Wire, frozen=True):
+    """Where a client was: epoch, and the newest seq that it has of each stream ("room:<uuid>", "user:<uuid>")."""
+
+    epoch: str
+    at: dict[str, int]
+
+
+class OpenSession(UserRequest, frozen=True):
+    resume: ResumeFrom | None = None
+
+
+class StreamState(Wire, frozen=True):
+    """after: where a `recovered` stream's replay begins (exclusive); a rejoined room begins at its newest joining."""
+
+    stream: str
+    status: StreamStatus
+    head: int
+    after: int
+
+
+class Membership(Wire, frozen=True):
+    """head: the room's when the answer was read. from_seq: of the caller's current interval."""
+
+    room_id: UUID
+    from_seq: int
+    head: int
+
+
+class SessionOpened(Wire, frozen=True):
+    """streams: the user's own first, then those of the resume in their order. memberships: all rooms, for fan-out.
+
+    `recovered` is so far by count only; the gateway pulls the frames with REPLAY and turns what passes the byte limit into `resync`.
+    """
+
+    epoch: str
+    rooms: list[MyRoom]
+    more_rooms: bool
+    streams: list[StreamState]
+    memberships: list[Membership]
+
+
+class ReplayWant(Wire, frozen=True):
+    """The events with after < seq ≤ upto."""
+
+    stream: str
+    after: int
+    upto: int
+
+
+class Replay(UserRequest, frozen=True):
+    wants: list[ReplayWant]
+
+
+class ReplayPart(Wire, frozen=True):
+    """complete: it ends at the want's upto; otherwise ask again from `last`. gone: the caller may not see it any more."""
+
+    stream: str
+    frames: list[msgspec.Raw]
+    last: int
+    complete: bool
+    gone: bool = False
+
+
+class Replayed(Wire, frozen=True):
+    """In the order of the wants; ends early when the answer is full (ask again for the rest)."""
+
+    parts: list[ReplayPart]
+
+
+# -- for gateways: what a hub needs
+
+
+class HubRange(Wire, frozen=True):
+    """Everything of a stream after a seq, without an actor: the gateway applies membership itself, event by event."""
+
+    stream: str
+    after: int
+
+
+class HubEvent(Wire, frozen=True):
+    """One event for fan-out. joined, left: user ids whose membership changes at exactly this seq."""
+
+    seq: int
+    frame: msgspec.Raw
+    joined: list[UUID]
+    left: list[UUID]
+
+
+class HubEvents(Wire, frozen=True):
+    """Ascending from after + 1. lost: the log no longer reaches back that far; take `head` and tell clients to resync.
+
+    The answer may end before head when it is full; ask again.
+    """
+
+    epoch: str
+    head: int
+    lost: bool
+    events: list[HubEvent]
+
+
+class StreamHeads(Wire, frozen=True):
+    streams: list[str]
+
+
+class StreamHeadsAnswer(Wire, frozen=True):
+    """An unknown stream has head 0."""
+
+    epoch: str
+    heads: dict[str, int]
+
+
+class Position(Wire, frozen=True):
+    user_id: UUID
+    room_id: UUID
+    delivered_seq: int
+    read_seq: int
+
+
+class FlushPositions(Wire, frozen=True):
+    """The newest positions a gateway has heard of, ≤ 1,000; older or foreign ones are passed over."""
+
+    positions: list[Position]
+
+
+CREATE_ROOM = user_rpc("messages", "create_room", CreateRoom, RoomAnswer)
+CREATE_DIRECT = user_rpc("messages", "create_direct", CreateDirect, RoomAnswer, repeatable=True)
+LIST_ROOMS = user_rpc("messages", "list_rooms", ListRooms, MyRooms, repeatable=True)
+DIRECTORY = user_rpc("messages", "directory", Directory, DirectoryRooms, repeatable=True)
+GET_ROOM = user_rpc("messages", "get_room", RoomRequest, RoomAnswer, repeatable=True)
+UPDATE_ROOM = user_rpc("messages", "update_room", UpdateRoom, RoomAnswer)
+DELETE_ROOM = user_rpc("messages", "delete_room", RoomRequest, Empty, repeatable=True)
+RESTORE_ROOM = user_rpc("messages", "restore_room", RoomRequest, RoomAnswer, repeatable=True)
+JOIN = user_rpc("messages", "join", RoomRequest, RoomAnswer, repeatable=True)
+LEAVE = user_rpc("messages", "leave", RoomRequest, Empty, repeatable=True)
+LIST_MEMBERS = user_rpc("messages", "list_members", ListMembers, Members, repeatable=True)
+ADD_MEMBER = user_rpc("messages", "add_member", AddMember, Member, repeatable=True)
+UPDATE_MEMBER = user_rpc("messages", "update_member", UpdateMember, Member, repeatable=True)
+REMOVE_MEMBER = user_rpc("messages", "remove_member", RemoveMember, Empty, repeatable=True)
+SEND_MANY = user_rpc("messages", "send_many", SendMany, SentMany, timeout=10.0)
+PAGE = user_rpc("messages", "page", Page, Messages, repeatable=True)
+GET_MESSAGE = user_rpc("messages", "get_message", MessageRequest, Message, repeatable=True)
+ROOM_EVENTS = user_rpc("messages", "room_events", RoomEvents, Events, repeatable=True)
+USER_EVENTS = user_rpc("messages", "user_events", UserEvents, Events, repeatable=True)
+MARK_READ = user_rpc("messages", "mark_read", MarkRead, ReadState, repeatable=True)
+OPEN_SESSION = user_rpc("messages", "open_session", OpenSession, SessionOpened, repeatable=True)
+REPLAY = user_rpc("messages", "replay", Replay, Replayed, repeatable=True)
+HUB_RANGE = svc_rpc("messages", "hub_range", HubRange, HubEvents, callers={"gateway"}, timeout=5.0)
+STREAM_HEADS = svc_rpc("messages", "stream_heads", StreamHeads, StreamHeadsAnswer, callers={"gateway"})
+FLUSH_POSITIONS = svc_rpc("messages", "flush_positions", FlushPositions, Empty, callers={"gateway"})
+READY = ready_rpc("messages")

@@ -1,0 +1,5 @@
+"""What presence answers."""
+
+from parley_shared.contracts.base import ready_rpc
+
+READY = ready_rpc("presence")

@@ -1,0 +1,1 @@
+"""PostgreSQL: engines, leases and migrations. One schema and one role a service."""

@@ -1,0 +1,108 @@
+"""Each process's internal port: /livez (the loop turns), /readyz (what it stands on is there), /metrics."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from parley_shared.contracts.base import Empty, Readiness
+
+log = structlog.get_logger(__name__)
+
+Check = Callable[[], Awaitable[str | None]]
+"""None if all is well, otherwise what is missing, in a few words."""
+
+
+class Health:
+    """Gathers checks and answers them, over HTTP for a supervisor and over NATS for the gateway's public /readyz."""
+
+    def __init__(self, *, service: str, version: str, instance: str) -> None:
+        self._service = service
+        self._version = version
+        self._instance = instance
+        self._checks: dict[str, Check] = {}
+        self.draining = False
+
+    def add(self, name: str, check: Check) -> None:
+        """A check is given one second."""
+        self._checks[name] = check
+
+    async def readiness(self, _request: Empty | None = None) -> Readiness:
+        reasons = ["draining"] if self.draining else []
+        results = await asyncio.gather(*(self._run(name, check) for name, check in self._checks.items()))
+        reasons += [result for result in results if result is not None]
+        return Readiness(
+            service=self._service, version=self._version, instance=self._instance, ready=not reasons, reasons=reasons
+        )
+
+    async def _run(self, name: str, check: Check) -> str | None:
+        try:
+            async with asyncio.timeout(1):
+                answer = await check()
+        except TimeoutError:
+            return f"{name}: no answer within a second"
+        except Exception as error:  # noqa: BLE001 — a check that fails is an answer: not ready
+            return f"{name}: {error!r}"
+        return None if answer is None else f"{name}: {answer}"
+
+    def app(self) -> Starlette:
+        async def livez(_request: Request) -> Response:
+            return PlainTextResponse("alive\n")
+
+        async def readyz(_request: Request) -> Response:
+            state = await self.readiness()
+            body = {"ready": state.ready, "service": state.service, "version": state.version, "reasons": state.reasons}
+            return JSONResponse(body, status_code=200 if state.ready else 503)
+
+        async def metrics(_request: Request) -> Response:
+            return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+        return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)])
+
+
+async def serve_internal(health: Health, *, host: str, port: int) -> uvicorn.Server:
+    """Listen on the internal port; returns when it does. The caller stops it with `should_exit`."""
+    config = uvicorn.Config(health.app(), host=host, port=port, log_config=None, access_log=False, ws="none", lifespan="off")
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # the process has its own
+    task = asyncio.create_task(server.serve(), name="internal-port")
+    while not server.started and not task.done():  # noqa: ASYNC110 — uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    return server
+
+
+class LoopWatchdog(threading.Thread):
+    """Ends the process if its event loop does not turn for `seconds`: a supervisor starts a fresh one.
+
+    It is a thread, since a frozen loop cannot watch itself.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        super().__init__(name="loop-watchdog", daemon=True)
+        self._loop = loop
+        self._seconds = seconds
+        self._beat = time.monotonic()
+
+    def run(self) -> None:
+        while not self._loop.is_closed():
+            try:
+                self._loop.call_soon_threadsafe(self._mark)
+            except RuntimeError:  # the loop was closed between the question and the call
+                return
+            time.sleep(1)
+            silent = time.monotonic() - self._beat
+            if silent > self._seconds:
+                log.critical("loop.frozen", seconds=round(silent, 1))
+                os._exit(71)
+
+    def _mark(self) -> None:
+        self._beat = time.monotonic()

@@ -1,0 +1,65 @@
+"""Every number that is part of the product's behaviour and not a setting. `docs/limits.md` is generated from here.
+
+Each constant is followed by a one-line string that says what it bounds.
+"""
+
+BODY_CHARS = 8_000
+"""Characters in a message body after NFC."""
+FRAME_BYTES = 65_536
+"""Bytes in one WebSocket frame from a client."""
+CLIENT_MSG_ID_CHARS = 128
+"""Characters in a client_msg_id."""
+USERNAME_CHARS = 32
+"""Characters in a username."""
+DISPLAY_NAME_CHARS = 80
+"""Characters in a display name."""
+PASSWORD_MIN_CHARS = 15
+"""Characters in a password, at least (NIST 800-63B-4, a password as the only factor)."""
+PASSWORD_MAX_CHARS = 128
+"""Characters in a password, at most."""
+ROOM_NAME_CHARS = 80
+"""Characters in a room's name."""
+ROOM_TOPIC_CHARS = 500
+"""Characters in a room's topic."""
+PAGE_DEFAULT = 50
+"""Items in a page unless `limit` says otherwise."""
+PAGE_MAX = 200
+"""Items in a page at most; a larger `limit` is refused."""
+DIRECT_MEMBERS = 8
+"""People in a direct room, the caller included."""
+RESUME_STREAMS = 200
+"""Streams that a resume may name, the user's own not counted."""
+READY_ROOMS = 200
+"""Most recently active rooms listed in `ready`."""
+RESUME_EVENTS_PER_STREAM = 500
+"""Missed events replayed for one stream; more is a resync."""
+RESUME_EVENTS = 2_000
+"""Missed events replayed in one resume."""
+RESUME_BYTES = 1_048_576
+"""Bytes of frames replayed in one resume."""
+WATCH_USERS = 200
+"""Users whose presence one connection watches."""
+SLOW_READER_EVENTS = 256
+"""Events that may wait for a reader before it is closed with 4008."""
+SLOW_READER_BYTES = 1_048_576
+"""Bytes that may wait for a reader before it is closed with 4008."""
+HEARTBEAT_MS = 25_000
+"""Milliseconds between the server's pings."""
+AUTH_TIMEOUT_S = 10.0
+"""Seconds that a socket has for its `auth` frame."""
+ROOM_UNDO_DAYS = 7
+"""Days in which an owner may undo the deletion of a room."""
+IDEMPOTENCY_HOURS = 24
+"""Hours that an Idempotency-Key is remembered."""
+RECIPIENTS_LISTED = 100
+"""Members up to which receipts and typing name people; above, counts only."""
+EVENT_BUCKETS = 64
+"""Buckets of JetStream subjects."""
+LIVE_BUCKETS = 256
+"""Buckets of live subjects."""
+REPLY_BYTES = 786_432
+"""Bytes after which a list in an RPC reply stops and says `next` (NATS carries 1 MiB at most)."""
+SEND_BATCH = 256
+"""Sends in one batch of a gateway's lane."""
+SEND_BATCH_BYTES = 524_288
+"""Bytes of bodies in one batch of a gateway's lane."""

@@ -1,0 +1,47 @@
+"""One JSON line per event on standard error; never bodies, tokens or names of people."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+
+def configure_logging(*, service: str, instance: str, level: str, log_format: str) -> None:
+    """Route structlog and the standard library's loggers (uvicorn, asyncio) into one stream of one schema."""
+    shared: list[Any] = [  # Any: structlog's processors have no common public type
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+
+    def who(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+        event["service"] = service
+        event["instance"] = instance
+        return event
+
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer() if log_format == "console" else structlog.processors.JSONRenderer(sort_keys=False)
+    )
+    tail: list[Any] = [structlog.processors.format_exc_info, renderer] if log_format == "json" else [renderer]
+    structlog.configure(
+        processors=[*shared, who, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, who],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tail],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("uvicorn.access", "alembic.runtime.migration", "sqlalchemy.engine"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # uvicorn repeats on INFO what we log ourselves, with a client's address in clear.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

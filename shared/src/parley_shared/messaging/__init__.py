@@ -1,0 +1,1 @@
+"""NATS: one connection a process, one RPC stack, and the outbox that feeds JetStream."""

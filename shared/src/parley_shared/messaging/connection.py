@@ -1,0 +1,96 @@
+"""The process's connection to NATS, with the settings that measured faults taught us."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import nats
+import structlog
+from nats.aio.client import Client
+from nats.errors import SlowConsumerError
+
+log = structlog.get_logger(__name__)
+
+
+class Bus:
+    """A NATS client that reconnects for ever, and tells whoever asks when the link goes, comes back or drops messages.
+
+    lost, restored, dropped: lists of callbacks; `dropped` gets the subscription's subject, since a slow
+    subscriber loses messages silently and its owner must treat that as a gap.
+    """
+
+    def __init__(self, url: str, *, name: str, user: str, password: str) -> None:
+        self.client = Client()
+        self.lost: list[Callable[[], None]] = []
+        self.restored: list[Callable[[], None]] = []
+        self.dropped: list[Callable[[str], None]] = []
+        self._options: dict[str, Any] = {  # Any: nats.connect's own signature
+            "servers": url.split(","),
+            "name": name,
+            "user": user or None,
+            "password": password or None,
+            # A prefix of its own, since a shared _INBOX.> would let every service read all replies.
+            "inbox_prefix": f"_INBOX_{user or 'parley'}".encode(),
+            "max_reconnect_attempts": -1,
+            "reconnect_time_wait": 0.25,
+            # The default pings find a dead link after four minutes, these after ten to fifteen seconds.
+            "ping_interval": 5,
+            "max_outstanding_pings": 2,
+            "pending_size": 16 * 1024 * 1024,
+            "disconnected_cb": self._on_lost,
+            "reconnected_cb": self._on_restored,
+            "error_cb": self._on_error,
+            "closed_cb": self._on_closed,
+        }
+        self._closing = False
+
+    @property
+    def connected(self) -> bool:
+        return bool(self.client.is_connected)
+
+    @property
+    def inbox_prefix(self) -> str:
+        return bytes(self._options["inbox_prefix"]).decode()
+
+    async def connect(self) -> None:
+        """Connect; waits as long as the server is away."""
+        await self.client.connect(**self._options)
+
+    async def close(self) -> None:
+        """Send what is waiting and close; used when the process ends."""
+        self._closing = True
+        if self.client.is_connected:
+            await self.client.drain()
+        else:
+            await self.client.close()
+
+    async def _on_lost(self) -> None:
+        if not self._closing:
+            log.warning("nats.lost")
+        for callback in self.lost:
+            callback()
+
+    async def _on_restored(self) -> None:
+        log.info("nats.restored")
+        for callback in self.restored:
+            callback()
+
+    async def _on_error(self, error: Exception) -> None:
+        if isinstance(error, SlowConsumerError):
+            log.warning("nats.dropped", subject=error.subject)
+            for callback in self.dropped:
+                callback(error.subject)
+            return
+        # Connection refused while the server is away comes four times a second; the loss was logged once.
+        if isinstance(error, (OSError, nats.errors.StaleConnectionError, nats.errors.UnexpectedEOF, nats.errors.NoServersError)):
+            log.debug("nats.error", error=repr(error))
+        else:
+            log.error("nats.error", error=repr(error))
+
+    async def _on_closed(self) -> None:
+        if self._closing:
+            return
+        # nats-py has given up for good (a bug or an authorisation that was taken away). A process without its bus is of
+        # no use, and a supervisor starts a fresh one; staying would only look alive.
+        log.critical("nats.closed")
+        os._exit(70)

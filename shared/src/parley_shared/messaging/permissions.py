@@ -1,0 +1,52 @@
+"""What each service's NATS user may publish and subscribe to, derived from the contracts."""
+
+from importlib import import_module
+from typing import Any
+
+from parley_shared.contracts.base import SERVICES, Rpc, Service
+
+EVENT_STREAM = "PARLEY_MESSAGES"
+"""The JetStream stream of messages' thin outbox rows."""
+
+_LIVE_PUBLISHERS: dict[str, tuple[Service, ...]] = {
+    "room": ("messages",),
+    "user": ("messages",),
+    "account": ("auth",),
+    "typing": ("gateway",),
+}
+_EVENT_OWNERS: tuple[Service, ...] = ("messages",)
+
+
+def contracts() -> list[Rpc[Any, Any]]:
+    """Every verb of every owner, sorted by subject."""
+    found: dict[str, Rpc[Any, Any]] = {}  # Any: verbs of all types together
+    for owner in SERVICES:
+        if owner == "gateway":
+            continue
+        module = import_module(f"parley_shared.contracts.{owner}")
+        for value in vars(module).values():
+            if isinstance(value, Rpc):
+                found[value.subject] = value
+    return [found[subject] for subject in sorted(found)]
+
+
+def permissions(service: Service) -> dict[str, Any]:
+    """The `permissions` block of a nats-server user, as the server's configuration spells it."""
+    publish = [rpc.subject for rpc in contracts() if service in rpc.callers]
+    subscribe = [f"_INBOX_{service}.>"]
+    if service != "gateway":
+        subscribe += [f"parley.rpc.{service}.>", "$SRV.>"]
+    for kind, owners in _LIVE_PUBLISHERS.items():
+        if service in owners:
+            publish.append(f"parley.live.{kind}.>")
+        if service == "gateway":
+            subscribe.append(f"parley.live.{kind}.>")
+    if service in _EVENT_OWNERS:
+        publish += [
+            f"parley.evt.{service}.>",
+            "$JS.API.INFO",
+            f"$JS.API.STREAM.INFO.{EVENT_STREAM}",
+            f"$JS.API.STREAM.CREATE.{EVENT_STREAM}",
+            f"$JS.API.STREAM.UPDATE.{EVENT_STREAM}",
+        ]
+    return {"publish": publish, "subscribe": subscribe, "allow_responses": True}
