@@ -1,13 +1,12 @@
 """WebSocket frames of protocol version 1, tagged by `type`. Commands carry an integer `id`; the answer carries the same one."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from parley_shared.contracts.auth import Me
-from parley_shared.contracts.messages import MyRoom, StreamStatus
+from parley_shared.contracts.messages import Message, MyRoom, Room, RoomRole, StreamStatus
 
 PROTOCOL = 1
 
@@ -142,12 +141,83 @@ class Error(Frame, frozen=True, tag="error", omit_defaults=True):
     errors: dict[str, str] | None = None
 
 
+class EventBody(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """What happened. actor_id: who did it, null for the system. at: when it was committed."""
+
+    at: datetime
+    actor_id: UUID | None
+
+
+class MessageCreated(EventBody, frozen=True, tag="message.created"):
+    message: Message
+
+
+class MemberJoined(EventBody, frozen=True, tag="member.joined"):
+    user_id: UUID
+    role: RoomRole
+
+
+class MemberLeft(EventBody, frozen=True, tag="member.left"):
+    user_id: UUID
+
+
+class MemberRemoved(EventBody, frozen=True, tag="member.removed"):
+    user_id: UUID
+    reason: str | None = None
+
+
+class MemberUpdated(EventBody, frozen=True, tag="member.updated"):
+    user_id: UUID
+    role: RoomRole
+
+
+class RoomUpdated(EventBody, frozen=True, tag="room.updated"):
+    room: Room
+
+
+class RoomDeleted(EventBody, frozen=True, tag="room.deleted"):
+    pass
+
+
+class RoomRestored(EventBody, frozen=True, tag="room.restored"):
+    pass
+
+
+class RoomJoined(EventBody, frozen=True, tag="room.joined"):
+    """On the user's own stream. The client's position in that room becomes from_seq - 1."""
+
+    room_id: UUID
+    from_seq: int
+
+
+class RoomLeft(EventBody, frozen=True, tag="room.left"):
+    """On the user's own stream. reason: left, removed or deleted."""
+
+    room_id: UUID
+    to_seq: int
+    reason: str
+
+
+AnyEventBody = (
+    MessageCreated
+    | MemberJoined
+    | MemberLeft
+    | MemberRemoved
+    | MemberUpdated
+    | RoomUpdated
+    | RoomDeleted
+    | RoomRestored
+    | RoomJoined
+    | RoomLeft
+)
+
+
 class Event(Frame, frozen=True, tag="event"):
-    """One row of a stream's log. event: {kind, at, actor_id, …}, by kind as the protocol's page lists them."""
+    """One row of a stream's log, rendered from today's state."""
 
     stream: str
     seq: int
-    event: dict[str, Any]
+    event: AnyEventBody
 
 
 class Receipt(Frame, frozen=True, tag="receipt"):
