@@ -1,0 +1,63 @@
+"""What a send must be before it may queue: one poisoned send would fail a whole batch."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from uuid import UUID
+
+from parley_shared.contracts.messages import Send
+from parley_shared.errors import Code, Refused, invalid, not_found
+from parley_shared.limits import BODY_CHARS, CLIENT_MSG_ID_CHARS
+from parley_shared.text import clean
+
+FORMATS = ("markdown", "plain")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A send that PostgreSQL will take as it is. body: in NFC. payload_hash: signed 64 bits over all that a retry must repeat."""
+
+    room_id: UUID
+    sender_id: UUID
+    role: str
+    client_msg_id: str
+    body: str
+    format: str
+    thread_root_id: UUID | None
+    payload_hash: int
+
+
+def check(send: Send) -> Checked:
+    """The send, cleaned.
+
+    Raises Refused: BAD_TEXT or INVALID, with the field's name.
+    """
+    client_msg_id = clean(send.client_msg_id, field="client_msg_id", least=1, most=CLIENT_MSG_ID_CHARS)
+    body = clean(send.body, field="body", least=1, most=BODY_CHARS)
+    if send.format not in FORMATS:
+        raise invalid(format=f"one of {', '.join(FORMATS)}")
+    if send.media_ids:
+        # The owner and readiness of each image is media's to say, and media has none yet.
+        raise invalid(media_ids="there is no such image")
+    return Checked(
+        room_id=send.room_id,
+        sender_id=send.actor.user_id,
+        role=send.actor.role,
+        client_msg_id=client_msg_id,
+        body=body,
+        format=send.format,
+        thread_root_id=send.thread_root_id,
+        payload_hash=payload_hash(body, send.format, send.thread_root_id),
+    )
+
+
+def payload_hash(body: str, body_format: str, thread_root_id: UUID | None) -> int:
+    """64 bits of BLAKE2b: enough to tell a retry from another message under the same key."""
+    digest = blake2b(body.encode(), digest_size=8, person=b"send", salt=body_format.encode()[:16])
+    if thread_root_id is not None:
+        digest.update(thread_root_id.bytes)
+    return int.from_bytes(digest.digest(), signed=True)
+
+
+def refuse_room(*, visible: bool) -> Refused:
+    """Why somebody who is no member may not send: in a public room it is said, a private one does not exist for him."""
+    return Refused(Code.NOT_A_MEMBER, "Join the room to write in it.") if visible else not_found("room")
