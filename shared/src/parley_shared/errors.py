@@ -16,6 +16,8 @@ class Code(StrEnum):
     BAD_INVITE = "bad_invite"
     BAD_CODE = "bad_code"
     BAD_TOKEN = "bad_token"  # noqa: S105 — a code, not a password
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 — a code, not a password
+    UNAUTHENTICATED = "unauthenticated"
     WEAK_PASSWORD = "weak_password"  # noqa: S105 — a code, not a password
     REGISTRATION_CLOSED = "registration_closed"
     BAD_ORIGIN = "bad_origin"
@@ -50,6 +52,8 @@ STATUS: dict[Code, HTTPStatus] = {
     Code.BAD_INVITE: HTTPStatus.FORBIDDEN,
     Code.BAD_CODE: HTTPStatus.FORBIDDEN,
     Code.BAD_TOKEN: HTTPStatus.UNAUTHORIZED,
+    Code.TOKEN_EXPIRED: HTTPStatus.UNAUTHORIZED,
+    Code.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     Code.WEAK_PASSWORD: HTTPStatus.UNPROCESSABLE_ENTITY,
     Code.REGISTRATION_CLOSED: HTTPStatus.FORBIDDEN,
     Code.BAD_ORIGIN: HTTPStatus.FORBIDDEN,

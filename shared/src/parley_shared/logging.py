@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -16,13 +17,15 @@ def configure_logging(*, service: str, instance: str, level: str, log_format: st
         structlog.processors.StackInfoRenderer(),
     ]
 
-    def who(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    def who(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         event["service"] = service
         event["instance"] = instance
         return event
 
     renderer: Any = (
-        structlog.dev.ConsoleRenderer() if log_format == "console" else structlog.processors.JSONRenderer(sort_keys=False)
+        structlog.dev.ConsoleRenderer()
+        if log_format == "console"
+        else structlog.processors.JSONRenderer(sort_keys=False)
     )
     tail: list[Any] = [structlog.processors.format_exc_info, renderer] if log_format == "json" else [renderer]
     structlog.configure(

@@ -12,14 +12,14 @@ TOKEN_TYPE = "at+jwt"  # noqa: S105 — the `typ` header of RFC 9068
 ALGORITHM = "EdDSA"
 
 
-class Client(Wire, frozen=True):
+class Client(Wire, frozen=True, kw_only=True):
     """Who is at the other end, as the gateway saw it; for throttles and for the list of sessions."""
 
     ip: str
     user_agent: str = ""
 
 
-class User(Wire, frozen=True):
+class User(Wire, frozen=True, kw_only=True):
     """A user as others see them."""
 
     id: UUID
@@ -28,7 +28,7 @@ class User(Wire, frozen=True):
     deleted: bool = False
 
 
-class Me(Wire, frozen=True):
+class Me(Wire, frozen=True, kw_only=True):
     """A user as they see themselves. `rev` guards PATCH."""
 
     id: UUID
@@ -40,12 +40,12 @@ class Me(Wire, frozen=True):
     created_at: datetime
 
 
-class Users(Wire, frozen=True):
+class Users(Wire, frozen=True, kw_only=True):
     items: list[User]
     next: str | None = None
 
 
-class Tokens(Wire, frozen=True):
+class Tokens(Wire, frozen=True, kw_only=True):
     """RFC 6749's answer. expires_in: seconds of the access token; refresh_expires_in: of the refresh token, for a cookie."""
 
     access_token: str
@@ -57,7 +57,7 @@ class Tokens(Wire, frozen=True):
     session_id: UUID
 
 
-class Register(Wire, frozen=True):
+class Register(Wire, frozen=True, kw_only=True):
     username: str
     password: str
     client: Client
@@ -65,22 +65,22 @@ class Register(Wire, frozen=True):
     invite: str | None = None
 
 
-class Login(Wire, frozen=True):
+class Login(Wire, frozen=True, kw_only=True):
     username: str
     password: str
     client: Client
 
 
-class Refresh(Wire, frozen=True):
+class Refresh(Wire, frozen=True, kw_only=True):
     refresh_token: str
     client: Client
 
 
-class Logout(Wire, frozen=True):
+class Logout(Wire, frozen=True, kw_only=True):
     refresh_token: str
 
 
-class Session(Wire, frozen=True):
+class Session(Wire, frozen=True, kw_only=True):
     id: UUID
     created_at: datetime
     last_used_at: datetime
@@ -89,21 +89,21 @@ class Session(Wire, frozen=True):
     current: bool
 
 
-class Sessions(Wire, frozen=True):
+class Sessions(Wire, frozen=True, kw_only=True):
     items: list[Session]
     next: str | None = None
 
 
-class EndSession(UserRequest, frozen=True):
+class EndSession(UserRequest, frozen=True, kw_only=True):
     session_id: UUID
 
 
-class ChangePassword(UserRequest, frozen=True):
+class ChangePassword(UserRequest, frozen=True, kw_only=True):
     current_password: str
     new_password: str
 
 
-class ResetPassword(Wire, frozen=True):
+class ResetPassword(Wire, frozen=True, kw_only=True):
     """With the one-use code that an admin gave out."""
 
     code: str
@@ -111,21 +111,21 @@ class ResetPassword(Wire, frozen=True):
     client: Client
 
 
-class OnlyActor(UserRequest, frozen=True):
+class OnlyActor(UserRequest, frozen=True, kw_only=True):
     """A request that says no more than who asks."""
 
 
-class UpdateMe(UserRequest, frozen=True):
+class UpdateMe(UserRequest, frozen=True, kw_only=True):
     rev: int
     display_name: str | None = None
     read_receipts: bool | None = None
 
 
-class GetUser(UserRequest, frozen=True):
+class GetUser(UserRequest, frozen=True, kw_only=True):
     user_id: UUID
 
 
-class FindUsers(UserRequest, frozen=True):
+class FindUsers(UserRequest, frozen=True, kw_only=True):
     """By ids (then no paging), or by the beginning of a username or display name."""
 
     ids: list[UUID] | None = None
@@ -134,13 +134,13 @@ class FindUsers(UserRequest, frozen=True):
     cursor: str | None = None
 
 
-class AdminRequest(UserRequest, frozen=True):
+class AdminRequest(UserRequest, frozen=True, kw_only=True):
     """Admin verbs also carry the access token, and auth verifies it again."""
 
     token: str
 
 
-class AdminUser(Wire, frozen=True):
+class AdminUser(Wire, frozen=True, kw_only=True):
     id: UUID
     username: str
     display_name: str
@@ -151,49 +151,49 @@ class AdminUser(Wire, frozen=True):
     last_login_at: datetime | None
 
 
-class AdminUsers(Wire, frozen=True):
+class AdminUsers(Wire, frozen=True, kw_only=True):
     items: list[AdminUser]
     next: str | None = None
 
 
-class ListAdminUsers(AdminRequest, frozen=True):
+class ListAdminUsers(AdminRequest, frozen=True, kw_only=True):
     query: str | None = None
     limit: int = 50
     cursor: str | None = None
 
 
-class AdminUpdateUser(AdminRequest, frozen=True):
+class AdminUpdateUser(AdminRequest, frozen=True, kw_only=True):
     user_id: UUID
     role: Role | None = None
     disabled: bool | None = None
 
 
-class AdminResetCode(AdminRequest, frozen=True):
+class AdminResetCode(AdminRequest, frozen=True, kw_only=True):
     user_id: UUID
 
 
-class AdminInvite(AdminRequest, frozen=True):
+class AdminInvite(AdminRequest, frozen=True, kw_only=True):
     pass
 
 
-class OneTimeCode(Wire, frozen=True):
+class OneTimeCode(Wire, frozen=True, kw_only=True):
     code: str
     expires_at: datetime
 
 
-class Jwks(Wire, frozen=True):
+class Jwks(Wire, frozen=True, kw_only=True):
     """A JWK set (RFC 7517); the next key is in it two lifetimes before its use."""
 
     keys: list[dict[str, Any]]
 
 
-class RevokedSince(Wire, frozen=True):
+class RevokedSince(Wire, frozen=True, kw_only=True):
     """cursor 0: everything that can still matter to a living access token."""
 
     cursor: int
 
 
-class Revocation(Wire, frozen=True):
+class Revocation(Wire, frozen=True, kw_only=True):
     """Access tokens that are no longer good.
 
     session_id: that session is over (close 4503). Without it: the user's tokens with `ver` below `min_ver`:
@@ -207,13 +207,13 @@ class Revocation(Wire, frozen=True):
     kind: Literal["end", "renew"]
 
 
-class Revocations(Wire, frozen=True):
+class Revocations(Wire, frozen=True, kw_only=True):
     items: list[Revocation]
     cursor: int
     more: bool
 
 
-class UserIds(Wire, frozen=True):
+class UserIds(Wire, frozen=True, kw_only=True):
     ids: list[UUID]
 
 

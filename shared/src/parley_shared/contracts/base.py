@@ -16,11 +16,11 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True):
     """A value on the wire. Readers ignore unknown fields, so that a version can grow."""
 
 
-class Empty(Wire, frozen=True):
+class Empty(Wire, frozen=True, kw_only=True):
     """Nothing to say."""
 
 
-class Actor(Wire, frozen=True):
+class Actor(Wire, frozen=True, kw_only=True):
     """On whose behalf: set by the gateway from verified claims, never by a client."""
 
     user_id: UUID
@@ -28,13 +28,13 @@ class Actor(Wire, frozen=True):
     role: Role
 
 
-class UserRequest(Wire, frozen=True):
+class UserRequest(Wire, frozen=True, kw_only=True):
     """A request on a user's behalf."""
 
     actor: Actor
 
 
-class Problem(Wire, frozen=True):
+class Problem(Wire, frozen=True, kw_only=True):
     """A refusal as it crosses the wire; the same fields as in RFC 9457's document."""
 
     code: str
@@ -90,7 +90,7 @@ def svc_rpc(
     return Rpc(owner, "svc", verb, request, reply, timeout, frozenset(callers), repeatable)
 
 
-class Readiness(Wire, frozen=True):
+class Readiness(Wire, frozen=True, kw_only=True):
     """Whether a replica can do its work; reasons says what is missing."""
 
     service: str

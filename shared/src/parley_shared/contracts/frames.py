@@ -29,7 +29,7 @@ class Resume(msgspec.Struct, frozen=True, kw_only=True):
     at: dict[str, int]
 
 
-class Auth(Command, frozen=True, tag="auth"):
+class Auth(Command, frozen=True, kw_only=True, tag="auth"):
     id: int
     token: str
     protocol: int = PROTOCOL
@@ -39,7 +39,7 @@ class Auth(Command, frozen=True, tag="auth"):
     resume: Resume | None = None
 
 
-class Send(Command, frozen=True, tag="send"):
+class Send(Command, frozen=True, kw_only=True, tag="send"):
     id: int
     client_msg_id: str
     room_id: UUID
@@ -49,38 +49,38 @@ class Send(Command, frozen=True, tag="send"):
     media_ids: list[UUID] = []  # noqa: RUF012 — msgspec copies an empty list default
 
 
-class Read(Command, frozen=True, tag="read"):
+class Read(Command, frozen=True, kw_only=True, tag="read"):
     room_id: UUID
     seq: int
     id: int | None = None
 
 
-class Delivered(Command, frozen=True, tag="delivered"):
+class Delivered(Command, frozen=True, kw_only=True, tag="delivered"):
     room_id: UUID
     seq: int
     id: int | None = None
 
 
-class Join(Command, frozen=True, tag="join"):
+class Join(Command, frozen=True, kw_only=True, tag="join"):
     id: int
     room_id: UUID
 
 
-class Leave(Command, frozen=True, tag="leave"):
+class Leave(Command, frozen=True, kw_only=True, tag="leave"):
     id: int
     room_id: UUID
 
 
-class Refresh(Command, frozen=True, tag="refresh"):
+class Refresh(Command, frozen=True, kw_only=True, tag="refresh"):
     id: int
     token: str
 
 
-class Ping(Command, frozen=True, tag="ping"):
+class Ping(Command, frozen=True, kw_only=True, tag="ping"):
     id: int | None = None
 
 
-class Pong(Command, frozen=True, tag="pong"):
+class Pong(Command, frozen=True, kw_only=True, tag="pong"):
     id: int | None = None
 
 
@@ -91,7 +91,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """A frame to a client."""
 
 
-class Hello(Frame, frozen=True, tag="hello"):
+class Hello(Frame, frozen=True, kw_only=True, tag="hello"):
     protocol: int
     heartbeat_ms: int
     max_frame_bytes: int
@@ -104,7 +104,7 @@ class StreamStanding(msgspec.Struct, frozen=True, kw_only=True):
     head: int
 
 
-class Ready(Frame, frozen=True, tag="ready"):
+class Ready(Frame, frozen=True, kw_only=True, tag="ready"):
     id: int
     session_id: UUID
     user: Me
@@ -114,11 +114,11 @@ class Ready(Frame, frozen=True, tag="ready"):
     streams: dict[str, StreamStanding]
 
 
-class Live(Frame, frozen=True, tag="live"):
+class Live(Frame, frozen=True, kw_only=True, tag="live"):
     """Everything missed has been sent; what follows is happening now."""
 
 
-class SendAck(Frame, frozen=True, tag="ack"):
+class SendAck(Frame, frozen=True, kw_only=True, tag="ack"):
     id: int
     message_id: UUID
     seq: int
@@ -127,13 +127,13 @@ class SendAck(Frame, frozen=True, tag="ack"):
     duplicate: bool
 
 
-class Ack(Frame, frozen=True, tag="ack"):
+class Ack(Frame, frozen=True, kw_only=True, tag="ack"):
     """The answer to any command but send."""
 
     id: int
 
 
-class Error(Frame, frozen=True, tag="error", omit_defaults=True):
+class Error(Frame, frozen=True, kw_only=True, tag="error", omit_defaults=True):
     code: str
     detail: str
     id: int | None = None
@@ -148,49 +148,49 @@ class EventBody(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     actor_id: UUID | None
 
 
-class MessageCreated(EventBody, frozen=True, tag="message.created"):
+class MessageCreated(EventBody, frozen=True, kw_only=True, tag="message.created"):
     message: Message
 
 
-class MemberJoined(EventBody, frozen=True, tag="member.joined"):
+class MemberJoined(EventBody, frozen=True, kw_only=True, tag="member.joined"):
     user_id: UUID
     role: RoomRole
 
 
-class MemberLeft(EventBody, frozen=True, tag="member.left"):
+class MemberLeft(EventBody, frozen=True, kw_only=True, tag="member.left"):
     user_id: UUID
 
 
-class MemberRemoved(EventBody, frozen=True, tag="member.removed"):
+class MemberRemoved(EventBody, frozen=True, kw_only=True, tag="member.removed"):
     user_id: UUID
     reason: str | None = None
 
 
-class MemberUpdated(EventBody, frozen=True, tag="member.updated"):
+class MemberUpdated(EventBody, frozen=True, kw_only=True, tag="member.updated"):
     user_id: UUID
     role: RoomRole
 
 
-class RoomUpdated(EventBody, frozen=True, tag="room.updated"):
+class RoomUpdated(EventBody, frozen=True, kw_only=True, tag="room.updated"):
     room: Room
 
 
-class RoomDeleted(EventBody, frozen=True, tag="room.deleted"):
+class RoomDeleted(EventBody, frozen=True, kw_only=True, tag="room.deleted"):
     pass
 
 
-class RoomRestored(EventBody, frozen=True, tag="room.restored"):
+class RoomRestored(EventBody, frozen=True, kw_only=True, tag="room.restored"):
     pass
 
 
-class RoomJoined(EventBody, frozen=True, tag="room.joined"):
+class RoomJoined(EventBody, frozen=True, kw_only=True, tag="room.joined"):
     """On the user's own stream. The client's position in that room becomes from_seq - 1."""
 
     room_id: UUID
     from_seq: int
 
 
-class RoomLeft(EventBody, frozen=True, tag="room.left"):
+class RoomLeft(EventBody, frozen=True, kw_only=True, tag="room.left"):
     """On the user's own stream. reason: left, removed or deleted."""
 
     room_id: UUID
@@ -212,7 +212,7 @@ AnyEventBody = (
 )
 
 
-class Event(Frame, frozen=True, tag="event"):
+class Event(Frame, frozen=True, kw_only=True, tag="event"):
     """One row of a stream's log, rendered from today's state."""
 
     stream: str
@@ -220,22 +220,22 @@ class Event(Frame, frozen=True, tag="event"):
     event: AnyEventBody
 
 
-class Receipt(Frame, frozen=True, tag="receipt"):
+class Receipt(Frame, frozen=True, kw_only=True, tag="receipt"):
     room_id: UUID
     user_id: UUID
     delivered_seq: int
     read_seq: int
 
 
-class PingFrame(Frame, frozen=True, tag="ping"):
+class PingFrame(Frame, frozen=True, kw_only=True, tag="ping"):
     pass
 
 
-class PongFrame(Frame, frozen=True, tag="pong"):
+class PongFrame(Frame, frozen=True, kw_only=True, tag="pong"):
     pass
 
 
-class Reconnect(Frame, frozen=True, tag="reconnect"):
+class Reconnect(Frame, frozen=True, kw_only=True, tag="reconnect"):
     """Come back, to any gateway, within this window (full jitter)."""
 
     after_ms: int

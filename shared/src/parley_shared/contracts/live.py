@@ -36,21 +36,21 @@ def bucket_subject(kind: LiveKind, bucket: int) -> str:
     return f"parley.live.{kind}.{bucket}.*"
 
 
-class Heads(Wire, frozen=True):
+class Heads(Wire, frozen=True, kw_only=True):
     """The newest committed seq of recently changed streams of one bucket, read from PostgreSQL."""
 
     epoch: str
     heads: dict[UUID, int]
 
 
-class AccountChanged(Wire, frozen=True):
+class AccountChanged(Wire, frozen=True, kw_only=True):
     """A hint from auth: this user's revocations have grown past `cursor`; ask `revoked_since`."""
 
     user_id: UUID
     cursor: int
 
 
-class Advanced(Wire, frozen=True):
+class Advanced(Wire, frozen=True, kw_only=True):
     """On `parley.evt.messages.v1.advanced.<bucket>`: a stream has grown. Ids only; the range is pulled by RPC."""
 
     epoch: str

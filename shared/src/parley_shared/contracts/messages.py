@@ -19,7 +19,7 @@ StreamStatus = Literal["recovered", "current", "resync", "gone"]
 # -- rooms
 
 
-class Room(Wire, frozen=True):
+class Room(Wire, frozen=True, kw_only=True):
     """A room as everybody who may see it sees it; also what `room.updated` carries. `rev` guards PATCH.
 
     kind: `direct` for the room of POST /direct, whose members are fixed and which has no name.
@@ -41,7 +41,7 @@ class Room(Wire, frozen=True):
     deleted_at: datetime | None = None
 
 
-class Reaction(Wire, frozen=True):
+class Reaction(Wire, frozen=True, kw_only=True):
     """mine is left out of live events, which everybody shares."""
 
     reaction: str
@@ -50,7 +50,7 @@ class Reaction(Wire, frozen=True):
     mine: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-class Message(Wire, frozen=True):
+class Message(Wire, frozen=True, kw_only=True):
     """A message as it is today; a deleted one has neither body nor media.
 
     seq: that of its creation. n: its ordinal among the room's top-level messages, null for a reply.
@@ -76,7 +76,7 @@ class Message(Wire, frozen=True):
     created_at: datetime
 
 
-class MyRoom(Room, frozen=True):
+class MyRoom(Room, frozen=True, kw_only=True):
     """A room with what is the caller's own about it.
 
     head: the room's newest seq. from_seq: that of the caller's own joining. user_ids: the members of a direct room, else null.
@@ -93,36 +93,36 @@ class MyRoom(Room, frozen=True):
     last_message: Message | None = None
 
 
-class MyRooms(Wire, frozen=True):
+class MyRooms(Wire, frozen=True, kw_only=True):
     items: list[MyRoom]
     next: str | None = None
 
 
-class DirectoryRoom(Room, frozen=True):
+class DirectoryRoom(Room, frozen=True, kw_only=True):
     """A public room in the directory."""
 
     member_count: int
     joined: bool
 
 
-class DirectoryRooms(Wire, frozen=True):
+class DirectoryRooms(Wire, frozen=True, kw_only=True):
     items: list[DirectoryRoom]
     next: str | None = None
 
 
-class Member(Wire, frozen=True):
+class Member(Wire, frozen=True, kw_only=True):
     user_id: UUID
     role: RoomRole
     from_seq: int
     joined_at: datetime
 
 
-class Members(Wire, frozen=True):
+class Members(Wire, frozen=True, kw_only=True):
     items: list[Member]
     next: str | None = None
 
 
-class CreateRoom(UserRequest, frozen=True):
+class CreateRoom(UserRequest, frozen=True, kw_only=True):
     """history: null means `all` for public rooms and `since_join` for private ones.
 
     idempotency_key: of the header Idempotency-Key, remembered for 24 h per user; a repeated call answers the same room.
@@ -137,28 +137,28 @@ class CreateRoom(UserRequest, frozen=True):
     idempotency_key: str | None = None
 
 
-class CreateDirect(UserRequest, frozen=True):
+class CreateDirect(UserRequest, frozen=True, kw_only=True):
     user_ids: list[UUID]
 
 
-class ListRooms(UserRequest, frozen=True):
+class ListRooms(UserRequest, frozen=True, kw_only=True):
     """The caller's rooms, most recently active first."""
 
     limit: int = 50
     cursor: str | None = None
 
 
-class Directory(UserRequest, frozen=True):
+class Directory(UserRequest, frozen=True, kw_only=True):
     query: str | None = None
     limit: int = 50
     cursor: str | None = None
 
 
-class RoomRequest(UserRequest, frozen=True):
+class RoomRequest(UserRequest, frozen=True, kw_only=True):
     room_id: UUID
 
 
-class UpdateRoom(RoomRequest, frozen=True):
+class UpdateRoom(RoomRequest, frozen=True, kw_only=True):
     """What is null stays. slow_mode_s: 0 switches it off."""
 
     rev: int
@@ -170,7 +170,7 @@ class UpdateRoom(RoomRequest, frozen=True):
     slow_mode_s: int | None = None
 
 
-class RoomAnswer(Wire, frozen=True):
+class RoomAnswer(Wire, frozen=True, kw_only=True):
     """MyRoom for a member, DirectoryRoom for who may only see it in the directory; created: it did not exist before."""
 
     room: MyRoom | None
@@ -178,22 +178,22 @@ class RoomAnswer(Wire, frozen=True):
     created: bool = False
 
 
-class ListMembers(RoomRequest, frozen=True):
+class ListMembers(RoomRequest, frozen=True, kw_only=True):
     limit: int = 50
     cursor: str | None = None
 
 
-class AddMember(RoomRequest, frozen=True):
+class AddMember(RoomRequest, frozen=True, kw_only=True):
     user_id: UUID
     role: RoomRole = "member"
 
 
-class UpdateMember(RoomRequest, frozen=True):
+class UpdateMember(RoomRequest, frozen=True, kw_only=True):
     user_id: UUID
     role: RoomRole
 
 
-class RemoveMember(RoomRequest, frozen=True):
+class RemoveMember(RoomRequest, frozen=True, kw_only=True):
     user_id: UUID
     reason: str | None = None
 
@@ -201,7 +201,7 @@ class RemoveMember(RoomRequest, frozen=True):
 # -- sending: the hot path
 
 
-class Send(Wire, frozen=True):
+class Send(Wire, frozen=True, kw_only=True):
     """One message to be sent. The gateway sets the actor; everything else is as the client gave it, unchecked."""
 
     actor: Actor
@@ -213,13 +213,13 @@ class Send(Wire, frozen=True):
     media_ids: list[UUID] = []  # noqa: RUF012 — msgspec copies an empty list default
 
 
-class SendMany(Wire, frozen=True):
+class SendMany(Wire, frozen=True, kw_only=True):
     """What a lane has collected. Sends of one actor to one room are committed in this order."""
 
     sends: list[Send]
 
 
-class Accepted(Wire, frozen=True, tag="accepted"):
+class Accepted(Wire, frozen=True, kw_only=True, tag="accepted"):
     """Committed. duplicate: it was already there under this client_msg_id."""
 
     message_id: UUID
@@ -229,7 +229,7 @@ class Accepted(Wire, frozen=True, tag="accepted"):
     duplicate: bool
 
 
-class NotAccepted(Wire, frozen=True, tag="refused"):
+class NotAccepted(Wire, frozen=True, kw_only=True, tag="refused"):
     """Not committed, and nothing else of it either."""
 
     code: str
@@ -238,7 +238,7 @@ class NotAccepted(Wire, frozen=True, tag="refused"):
     errors: dict[str, str] | None = None
 
 
-class SentMany(Wire, frozen=True):
+class SentMany(Wire, frozen=True, kw_only=True):
     """Outcomes in the order of the sends."""
 
     outcomes: list[Accepted | NotAccepted]
@@ -247,7 +247,7 @@ class SentMany(Wire, frozen=True):
 # -- reading
 
 
-class Page(RoomRequest, frozen=True):
+class Page(RoomRequest, frozen=True, kw_only=True):
     """Top-level messages, ascending; at most one of before, after, around (seqs)."""
 
     before: int | None = None
@@ -257,26 +257,26 @@ class Page(RoomRequest, frozen=True):
     cursor: str | None = None
 
 
-class Messages(Wire, frozen=True):
+class Messages(Wire, frozen=True, kw_only=True):
     items: list[Message]
     next: str | None = None
 
 
-class MessageRequest(RoomRequest, frozen=True):
+class MessageRequest(RoomRequest, frozen=True, kw_only=True):
     message_id: UUID
 
 
-class RoomEvents(RoomRequest, frozen=True):
+class RoomEvents(RoomRequest, frozen=True, kw_only=True):
     after: int
     limit: int = 50
 
 
-class UserEvents(UserRequest, frozen=True):
+class UserEvents(UserRequest, frozen=True, kw_only=True):
     after: int
     limit: int = 50
 
 
-class Events(Wire, frozen=True):
+class Events(Wire, frozen=True, kw_only=True):
     """Event frames as clients read them, ascending. head: the newest seq that the caller may see.
 
     next: the `after` of the following page as a string, or null at the head.
@@ -287,13 +287,13 @@ class Events(Wire, frozen=True):
     next: str | None = None
 
 
-class MarkRead(RoomRequest, frozen=True):
+class MarkRead(RoomRequest, frozen=True, kw_only=True):
     """Positions only grow, and are clamped to the head; `seq` beyond it means the head."""
 
     seq: int
 
 
-class ReadState(Wire, frozen=True):
+class ReadState(Wire, frozen=True, kw_only=True):
     read_seq: int
     unread: int
     mentions: int
@@ -302,18 +302,18 @@ class ReadState(Wire, frozen=True):
 # -- opening a session (the WebSocket's `auth`)
 
 
-class ResumeFrom(Wire, frozen=True):
+class ResumeFrom(Wire, frozen=True, kw_only=True):
     """Where a client was: epoch, and the newest seq that it has of each stream ("room:<uuid>", "user:<uuid>")."""
 
     epoch: str
     at: dict[str, int]
 
 
-class OpenSession(UserRequest, frozen=True):
+class OpenSession(UserRequest, frozen=True, kw_only=True):
     resume: ResumeFrom | None = None
 
 
-class StreamState(Wire, frozen=True):
+class StreamState(Wire, frozen=True, kw_only=True):
     """after: where a `recovered` stream's replay begins (exclusive); a rejoined room begins at its newest joining."""
 
     stream: str
@@ -322,7 +322,7 @@ class StreamState(Wire, frozen=True):
     after: int
 
 
-class Membership(Wire, frozen=True):
+class Membership(Wire, frozen=True, kw_only=True):
     """head: the room's when the answer was read. from_seq: of the caller's current interval."""
 
     room_id: UUID
@@ -330,7 +330,7 @@ class Membership(Wire, frozen=True):
     head: int
 
 
-class SessionOpened(Wire, frozen=True):
+class SessionOpened(Wire, frozen=True, kw_only=True):
     """streams: the user's own first, then those of the resume in their order. memberships: all rooms, for fan-out.
 
     `recovered` is so far by count only; the gateway pulls the frames with REPLAY and turns what passes the byte limit into `resync`.
@@ -343,7 +343,7 @@ class SessionOpened(Wire, frozen=True):
     memberships: list[Membership]
 
 
-class ReplayWant(Wire, frozen=True):
+class ReplayWant(Wire, frozen=True, kw_only=True):
     """The events with after < seq ≤ upto."""
 
     stream: str
@@ -351,11 +351,11 @@ class ReplayWant(Wire, frozen=True):
     upto: int
 
 
-class Replay(UserRequest, frozen=True):
+class Replay(UserRequest, frozen=True, kw_only=True):
     wants: list[ReplayWant]
 
 
-class ReplayPart(Wire, frozen=True):
+class ReplayPart(Wire, frozen=True, kw_only=True):
     """complete: it ends at the want's upto; otherwise ask again from `last`. gone: the caller may not see it any more."""
 
     stream: str
@@ -365,7 +365,7 @@ class ReplayPart(Wire, frozen=True):
     gone: bool = False
 
 
-class Replayed(Wire, frozen=True):
+class Replayed(Wire, frozen=True, kw_only=True):
     """In the order of the wants; ends early when the answer is full (ask again for the rest)."""
 
     parts: list[ReplayPart]
@@ -374,14 +374,14 @@ class Replayed(Wire, frozen=True):
 # -- for gateways: what a hub needs
 
 
-class HubRange(Wire, frozen=True):
+class HubRange(Wire, frozen=True, kw_only=True):
     """Everything of a stream after a seq, without an actor: the gateway applies membership itself, event by event."""
 
     stream: str
     after: int
 
 
-class HubEvent(Wire, frozen=True):
+class HubEvent(Wire, frozen=True, kw_only=True):
     """One event for fan-out. joined, left: user ids whose membership changes at exactly this seq."""
 
     seq: int
@@ -390,7 +390,7 @@ class HubEvent(Wire, frozen=True):
     left: list[UUID]
 
 
-class HubEvents(Wire, frozen=True):
+class HubEvents(Wire, frozen=True, kw_only=True):
     """Ascending from after + 1. lost: the log no longer reaches back that far; take `head` and tell clients to resync.
 
     The answer may end before head when it is full; ask again.
@@ -402,25 +402,25 @@ class HubEvents(Wire, frozen=True):
     events: list[HubEvent]
 
 
-class StreamHeads(Wire, frozen=True):
+class StreamHeads(Wire, frozen=True, kw_only=True):
     streams: list[str]
 
 
-class StreamHeadsAnswer(Wire, frozen=True):
+class StreamHeadsAnswer(Wire, frozen=True, kw_only=True):
     """An unknown stream has head 0."""
 
     epoch: str
     heads: dict[str, int]
 
 
-class Position(Wire, frozen=True):
+class Position(Wire, frozen=True, kw_only=True):
     user_id: UUID
     room_id: UUID
     delivered_seq: int
     read_seq: int
 
 
-class FlushPositions(Wire, frozen=True):
+class FlushPositions(Wire, frozen=True, kw_only=True):
     """The newest positions a gateway has heard of, ≤ 1,000; older or foreign ones are passed over."""
 
     positions: list[Position]

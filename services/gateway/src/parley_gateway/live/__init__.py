@@ -1,0 +1,1 @@
+"""The live side of the gateway: sockets, hubs and lanes. Nothing here is durable."""

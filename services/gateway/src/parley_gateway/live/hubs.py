@@ -1,0 +1,331 @@
+"""All hubs of a gateway: bucket subscriptions, heads, fetching what is missing.
+
+A gap is waited for 100 ms, since two replicas of messages publish out of order as a matter of course; then one fetch a
+stream brings it. Whatever else may go wrong (a lost hint, a slow subscriber, NATS away) is noticed by heads.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from uuid import UUID
+
+import msgspec
+import structlog
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from prometheus_client import Counter, Gauge
+
+from parley_gateway.live.framing import frame_text
+from parley_gateway.live.hub import Hub, Item, Reader
+from parley_shared.contracts.live import (
+    HEADER_MEMBERS,
+    HEADER_SEQS,
+    HEADS,
+    Heads,
+    LiveKind,
+    bucket_subject,
+)
+from parley_shared.contracts.messages import HUB_RANGE, STREAM_HEADS, HubRange, StreamHeads
+from parley_shared.errors import Refused
+from parley_shared.ids import live_bucket
+from parley_shared.messaging.connection import Bus
+from parley_shared.messaging.rpc import RpcClient
+
+log = structlog.get_logger(__name__)
+
+GAP_WAIT_S = 0.1
+LINGER_S = 60.0
+SWEEP_S = 15.0
+HEADS_CHUNK = 500
+RETRY_S = (0.1, 0.25, 0.5, 1.0, 2.0)
+PENDING_MESSAGES = 262_144
+PENDING_BYTES = 256 * 1024 * 1024
+
+_hubs = Gauge("parley_hubs", "Streams that this gateway follows")
+_fetches = Counter("parley_hub_fetches", "Times that a hub asked for what it had missed", ["outcome"])
+_reordered = Counter("parley_hub_reordered", "Gaps that closed by themselves within the wait")
+_decode_heads = msgspec.json.Decoder(Heads).decode
+
+
+def parse_stream(stream: str) -> tuple[LiveKind, UUID]:
+    """`room:<uuid>` or `user:<uuid>`."""
+    kind, _, identifier = stream.partition(":")
+    return ("room" if kind == "room" else "user"), UUID(identifier)
+
+
+class Hubs:
+    """reset: called with a sentence when every reader must start again (another epoch); restart: the same for some readers."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        rpc: RpcClient,
+        *,
+        reset: Callable[[str], None],
+        restart: Callable[[list[Reader], str], None],
+    ) -> None:
+        self._bus = bus
+        self._rpc = rpc
+        self._reset = reset
+        self._restart = restart
+        self._hubs: dict[str, Hub] = {}
+        self._idle_since: dict[str, float] = {}
+        self._subscriptions: dict[tuple[LiveKind, int], Subscription] = {}
+        self._in_bucket: dict[tuple[LiveKind, int], set[str]] = {}
+        self._subscribing: dict[tuple[LiveKind, int], asyncio.Task[None]] = {}
+        self._fetching: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.epoch: str | None = None
+        bus.restored.append(lambda: self._spawn(self._check_all()))
+        bus.dropped.append(self._on_dropped)
+
+    async def start(self) -> None:
+        self._spawn(self._sweep())
+
+    async def stop(self) -> None:
+        for task in [*self._tasks, *self._fetching.values()]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._fetching.values(), return_exceptions=True)
+
+    def note_epoch(self, epoch: str) -> None:
+        """Every answer of messages names its epoch; another one than before means that the history is another one."""
+        if self.epoch is None:
+            self.epoch = epoch
+        elif self.epoch != epoch:
+            log.warning("epoch.changed", before=self.epoch, now=epoch)
+            self.epoch = epoch
+            for stream in list(self._hubs):
+                self._forget(stream)
+            self._reset("The server was restored from another point in time; read everything again.")
+
+    # -- readers
+
+    async def attach(self, reader: Reader, positions: list[tuple[str, int]]) -> list[str]:
+        """Attach a reader to many streams. Returns those for which it must first catch up from the log (see Hub.attach)."""
+        cold = [stream for stream, _ in positions if stream not in self._hubs]
+        if cold:
+            await self._warm(dict(positions), cold)
+        late: list[str] = []
+        for stream, position in positions:
+            hub = self._hubs.get(stream)
+            if hub is None:
+                # Forgotten while the others were being warmed: its last reader went at that very moment.
+                hub = self._make(stream, position)
+            if hub.attach(reader, position):
+                self._idle_since.pop(stream, None)
+            else:
+                late.append(stream)
+        return late
+
+    def detach(self, reader: Reader, streams: list[str]) -> None:
+        now = asyncio.get_running_loop().time()
+        for stream in streams:
+            hub = self._hubs.get(stream)
+            if hub is not None:
+                hub.detach(reader)
+                if hub.readers == 0:
+                    self._idle_since.setdefault(stream, now)
+
+    def leave(self, reader: Reader, stream: str, to_seq: int) -> None:
+        """See Hub.leave."""
+        hub = self._hubs.get(stream)
+        if hub is not None:
+            hub.leave(reader, to_seq)
+
+    async def _warm(self, positions: dict[str, int], cold: list[str]) -> None:
+        """Subscribe first, then ask for heads: what is committed in between arrives either way."""
+        # The hubs come before the subscriptions, so that the sweep does not leave a bucket that is about to be used.
+        for stream in cold:
+            if stream not in self._hubs:
+                self._make(stream, positions[stream])
+        buckets = {(kind, live_bucket(identifier)) for kind, identifier in map(parse_stream, cold)}
+        await asyncio.gather(*(self._subscribe(bucket) for bucket in buckets if bucket not in self._subscriptions))
+        await self._check([stream for stream in cold if stream in self._hubs])
+
+    def _make(self, stream: str, position: int) -> Hub:
+        hub = self._hubs[stream] = Hub(stream, position, self._on_behind)
+        kind, identifier = parse_stream(stream)
+        self._in_bucket.setdefault((kind, live_bucket(identifier)), set()).add(stream)
+        self._idle_since[stream] = asyncio.get_running_loop().time()
+        _hubs.set(len(self._hubs))
+        return hub
+
+    async def _subscribe(self, bucket: tuple[LiveKind, int]) -> None:
+        task = self._subscribing.get(bucket)
+        if task is None:
+            task = self._subscribing[bucket] = asyncio.create_task(self._subscribe_now(bucket))
+            task.add_done_callback(lambda _task: self._subscribing.pop(bucket, None))
+        await asyncio.shield(task)
+
+    async def _subscribe_now(self, bucket: tuple[LiveKind, int]) -> None:
+        self._subscriptions[bucket] = await self._bus.client.subscribe(
+            bucket_subject(*bucket),
+            cb=self._on_message,
+            pending_msgs_limit=PENDING_MESSAGES,
+            pending_bytes_limit=PENDING_BYTES,
+        )
+        if self._bus.connected:
+            # In a cluster other nodes may still not know of the interest; heads are what that is left to.
+            await self._bus.client.flush(timeout=2)
+
+    # -- what comes from the bus
+
+    async def _on_message(self, message: Msg) -> None:
+        _, _, kind, bucket, identifier = message.subject.split(".")
+        if identifier == HEADS:
+            self._on_heads("room" if kind == "room" else "user", int(bucket), message.data)
+            return
+        stream = f"{kind}:{identifier}"
+        hub = self._hubs.get(stream)
+        if hub is None or message.headers is None:
+            return
+        seqs = message.headers.get(HEADER_SEQS)
+        if seqs is None:
+            framed = frame_text(message.data)
+            for reader in hub.everyone():
+                reader.write_hint(framed)
+            return
+        first, _, last = seqs.partition("-")
+        joined, left = _parse_members(message.headers.get(HEADER_MEMBERS))
+        if first == last:
+            items = [Item(int(first), frame_text(message.data), joined, left)]
+        else:
+            items = [
+                Item(seq, frame_text(payload))
+                for seq, payload in enumerate(message.data.split(b"\n"), start=int(first))
+            ]
+        hub.offer(items)
+
+    def _on_heads(self, kind: LiveKind, bucket: int, data: bytes) -> None:
+        heads = _decode_heads(data)
+        self.note_epoch(heads.epoch)
+        if not self._in_bucket.get((kind, bucket)):
+            return
+        for identifier, head in heads.heads.items():
+            hub = self._hubs.get(f"{kind}:{identifier}")
+            if hub is not None:
+                hub.head(head)
+
+    def _on_dropped(self, subject: str) -> None:
+        """nats-py has thrown messages of this subscription away: every hub of its bucket may have a gap."""
+        parts = subject.split(".")
+        if len(parts) == 5 and parts[1] == "live" and parts[2] in ("room", "user"):
+            kind: LiveKind = "room" if parts[2] == "room" else "user"
+            self._spawn(self._check(sorted(self._in_bucket.get((kind, int(parts[3])), ()))))
+
+    # -- what is missing
+
+    def _on_behind(self, hub: Hub, urgent: bool) -> None:
+        if hub.stream not in self._fetching:
+            task = asyncio.create_task(self._fetch(hub, 0.0 if urgent else GAP_WAIT_S))
+            self._fetching[hub.stream] = task
+
+    async def _fetch(self, hub: Hub, wait: float) -> None:
+        """Bring a hub up to the head; one at a time for each stream, with patience while messages is away."""
+        failures = 0
+        try:
+            if wait:
+                await asyncio.sleep(wait)
+                if hub.complete:
+                    _reordered.inc()
+                    return
+            while self._hubs.get(hub.stream) is hub and not hub.complete:
+                try:
+                    answer = await self._rpc.call(HUB_RANGE, HubRange(stream=hub.stream, after=hub.last))
+                except Refused as refusal:
+                    _fetches.labels(str(refusal.code)).inc()
+                    if hub.readers == 0:
+                        return
+                    pause = RETRY_S[min(failures, len(RETRY_S) - 1)]
+                    failures += 1
+                    await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 — jitter, not a secret
+                    continue
+                failures = 0
+                self.note_epoch(answer.epoch)
+                if self._hubs.get(hub.stream) is not hub:
+                    return
+                if answer.lost:
+                    _fetches.labels("lost").inc()
+                    readers = hub.everyone()
+                    hub.skip_to(answer.head)
+                    self._restart(readers, "The log no longer reaches back to where you were.")
+                    continue
+                _fetches.labels("ok").inc()
+                hub.offer(
+                    [
+                        Item(event.seq, frame_text(bytes(event.frame)), tuple(event.joined), tuple(event.left))
+                        for event in answer.events
+                    ]
+                )
+                if not answer.events and answer.head <= hub.last and not hub.complete:
+                    # Somebody knew of a head that PostgreSQL does not have: only a rolled-back history explains that.
+                    log.error("hub.phantom_head", stream=hub.stream, last=hub.last, head=answer.head)
+                    hub.forget_held()
+                    return
+        finally:
+            if self._fetching.get(hub.stream) is asyncio.current_task():
+                del self._fetching[hub.stream]
+            if not hub.complete and self._hubs.get(hub.stream) is hub and hub.readers:
+                asyncio.get_running_loop().call_soon(self._on_behind, hub, False)
+
+    async def _check(self, streams: list[str]) -> None:
+        """Compare with PostgreSQL's heads and fetch where the hub is behind."""
+        for start in range(0, len(streams), HEADS_CHUNK):
+            chunk = streams[start : start + HEADS_CHUNK]
+            for pause in (*RETRY_S, None):
+                try:
+                    answer = await self._rpc.call(STREAM_HEADS, StreamHeads(streams=chunk))
+                except Refused:
+                    if pause is None:
+                        log.warning("hubs.unchecked", streams=len(chunk))
+                        break
+                    await asyncio.sleep(pause)
+                    continue
+                self.note_epoch(answer.epoch)
+                for stream, head in answer.heads.items():
+                    hub = self._hubs.get(stream)
+                    if hub is not None:
+                        hub.head(head)
+                break
+
+    async def _check_all(self) -> None:
+        # NATS was away: whatever was published meanwhile is lost. Spread the question over a moment, since all gateways ask.
+        await asyncio.sleep(random.uniform(0, 0.5))  # noqa: S311 — jitter, not a secret
+        await self._check(list(self._hubs))
+
+    # -- idle hubs
+
+    async def _sweep(self) -> None:
+        """Forget hubs that nobody has listened to for a minute, and leave buckets that have none left."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now = asyncio.get_running_loop().time()
+            for stream, since in list(self._idle_since.items()):
+                if now - since > LINGER_S:
+                    self._forget(stream)
+            for bucket, streams in list(self._in_bucket.items()):
+                if not streams and bucket in self._subscriptions:
+                    del self._in_bucket[bucket]
+                    await self._subscriptions.pop(bucket).unsubscribe()
+
+    def _forget(self, stream: str) -> None:
+        self._idle_since.pop(stream, None)
+        if self._hubs.pop(stream, None) is not None:
+            kind, identifier = parse_stream(stream)
+            self._in_bucket[(kind, live_bucket(identifier))].discard(stream)
+            _hubs.set(len(self._hubs))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _parse_members(header: str | None) -> tuple[tuple[UUID, ...], tuple[UUID, ...]]:
+    if not header:
+        return (), ()
+    changes = header.split(",")
+    return (
+        tuple(UUID(change[1:]) for change in changes if change[0] == "+"),
+        tuple(UUID(change[1:]) for change in changes if change[0] == "-"),
+    )

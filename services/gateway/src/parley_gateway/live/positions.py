@@ -1,0 +1,77 @@
+"""Delivered and read positions: the newest of each (user, room), handed to messages once a second."""
+
+import asyncio
+from collections.abc import Callable
+from uuid import UUID
+
+import structlog
+
+from parley_shared.contracts.messages import FLUSH_POSITIONS, FlushPositions, Position
+from parley_shared.errors import Refused, unavailable
+from parley_shared.messaging.rpc import RpcClient
+
+log = structlog.get_logger(__name__)
+
+FLUSH_S = 1.0
+MOST_IN_CALL = 1_000
+MOST_KEPT = 100_000
+
+Flushed = Callable[[Refused | None], None]
+
+
+class Positions:
+    """Losing a gateway loses at most a second of positions; a command with an id is answered when its flush is committed."""
+
+    def __init__(self, rpc: RpcClient) -> None:
+        self._rpc = rpc
+        self._newest: dict[tuple[UUID, UUID], tuple[int, int]] = {}
+        self._flushed: dict[tuple[UUID, UUID], list[Flushed]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._flush_forever(), name="positions")
+
+    async def stop(self) -> None:
+        """Flush what is left."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._flush()
+
+    def note(self, user_id: UUID, room_id: UUID, *, delivered_seq: int, read_seq: int, flushed: Flushed | None) -> None:
+        """Positions only grow, so the greatest of a second says it all. flushed: called once it is committed, or refused."""
+        key = (user_id, room_id)
+        delivered, read = self._newest.get(key, (0, 0))
+        if key not in self._newest and len(self._newest) >= MOST_KEPT:
+            if flushed is not None:
+                flushed(unavailable("Too many positions are waiting; try again."))
+            return
+        self._newest[key] = (max(delivered, delivered_seq), max(read, read_seq))
+        if flushed is not None:
+            self._flushed.setdefault(key, []).append(flushed)
+
+    async def _flush_forever(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        while self._newest:
+            keys = list(self._newest)[:MOST_IN_CALL]
+            positions = []
+            waiting: list[Flushed] = []
+            for key in keys:
+                delivered, read = self._newest.pop(key)
+                positions.append(Position(user_id=key[0], room_id=key[1], delivered_seq=delivered, read_seq=read))
+                waiting += self._flushed.pop(key, [])
+            outcome: Refused | None = None
+            try:
+                await self._rpc.call(FLUSH_POSITIONS, FlushPositions(positions=positions))
+            except Refused as refusal:
+                # They are hints of where somebody is; the client's next one carries at least as much.
+                log.warning("positions.lost", count=len(positions), code=str(refusal.code))
+                outcome = refusal
+            for flushed in waiting:
+                flushed(outcome)
+            if outcome is not None:
+                return

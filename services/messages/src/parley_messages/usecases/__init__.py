@@ -1,0 +1,1 @@
+"""One method per verb; each owns its transaction."""
