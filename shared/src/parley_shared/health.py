@@ -1,10 +1,11 @@
 """Each process's internal port: /livez (the loop turns), /readyz (what it stands on is there), /metrics."""
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import structlog
 import uvicorn
@@ -69,15 +70,32 @@ class Health:
         return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)])
 
 
-async def serve_internal(health: Health, *, host: str, port: int) -> uvicorn.Server:
-    """Listen on the internal port; returns when it does. The caller stops it with `should_exit`."""
-    config = uvicorn.Config(health.app(), host=host, port=port, log_config=None, access_log=False, ws="none", lifespan="off")
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # the process has its own
+class _QuietServer(uvicorn.Server):
+    """uvicorn without its signal handlers: the process has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def internal_port(health: Health, *, host: str, port: int) -> AsyncIterator[None]:
+    """Listen on the internal port. Raises OSError if it is taken."""
+    config = uvicorn.Config(
+        health.app(), host=host, port=port, log_config=None, access_log=False, ws="none", lifespan="off",
+        timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    server = _QuietServer(config)
     task = asyncio.create_task(server.serve(), name="internal-port")
-    while not server.started and not task.done():  # noqa: ASYNC110 — uvicorn has no event for it
-        await asyncio.sleep(0.01)
-    return server
+    try:
+        while not server.started:
+            if task.done():
+                raise OSError(f"{host}:{port} is taken")
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class LoopWatchdog(threading.Thread):

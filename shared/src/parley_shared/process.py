@@ -28,7 +28,9 @@ def service_version(service: str) -> str:
     return version(f"parley-{service}")
 
 
-def main(service: str, settings_type: type[Settings], run: Callable[[Settings, asyncio.Event], Awaitable[None]]) -> None:
+def main(
+    service: str, settings_type: type[Settings], run: Callable[[Settings, asyncio.Event], Awaitable[None]]
+) -> None:
     """`parley-<service>` runs it until a signal comes; `parley-<service> migrate` brings its schema up to date.
 
     run: gets the settings and an event that is set when the process is told to stop; it returns when all is closed.

@@ -42,4 +42,3 @@ class DatabaseSettings(ServiceSettings):
     postgres_url: SecretStr = SecretStr("postgresql://127.0.0.1/parley")
     migrate_url: SecretStr | None = None
     pool_size: int = 5
-

@@ -16,10 +16,14 @@ def clean(text: str, *, field: str, least: int, most: int) -> str:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise Refused(Code.BAD_TEXT, f"{field} contains half of a surrogate pair, which is not a character.") from None
+            raise Refused(
+                Code.BAD_TEXT, f"{field} contains half of a surrogate pair, which is not a character."
+            ) from None
         text = unicodedata.normalize("NFC", text)
-    if len(text) < least or not text.strip() and least > 0:
+    if len(text) < least or (not text.strip() and least > 0):
         raise Refused(Code.INVALID, f"{field} is empty or too short.", errors={field: f"at least {least} characters"})
     if len(text) > most:
-        raise Refused(Code.INVALID, f"{field} is too long.", errors={field: f"at most {most} characters, not {len(text)}"})
+        raise Refused(
+            Code.INVALID, f"{field} is too long.", errors={field: f"at most {most} characters, not {len(text)}"}
+        )
     return text

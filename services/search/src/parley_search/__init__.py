@@ -1,0 +1,1 @@
+"""Finding things: returns ids, never text."""

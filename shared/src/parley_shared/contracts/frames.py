@@ -46,7 +46,7 @@ class Send(Command, frozen=True, kw_only=True, tag="send"):
     body: str
     format: str = "markdown"
     thread_root_id: UUID | None = None
-    media_ids: list[UUID] = []  # noqa: RUF012 — msgspec copies an empty list default
+    media_ids: list[UUID] = []
 
 
 class Read(Command, frozen=True, kw_only=True, tag="read"):

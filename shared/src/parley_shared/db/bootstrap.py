@@ -46,14 +46,20 @@ async def _service(connection: asyncpg.Connection, database: str, service: str, 
     for role, password in ((worker, secret.worker), (owner, secret.owner)):
         exists = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role)
         verb = "ALTER" if exists else "CREATE"
-        await connection.execute(f"{verb} ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {_literal(password)}")
+        await connection.execute(
+            f"{verb} ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {_literal(password)}"
+        )
         await connection.execute(f"GRANT CONNECT ON DATABASE {database} TO {role}")
     # Where the administrator is no superuser, owning a schema for somebody takes membership in that role.
     await connection.execute(f"GRANT {owner} TO CURRENT_USER")
     await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {service} AUTHORIZATION {owner}")
     await connection.execute(f"REVOKE ALL ON SCHEMA {service} FROM PUBLIC")
     await connection.execute(f"GRANT USAGE ON SCHEMA {service} TO {worker}")
-    for kind, rights in (("TABLES", "SELECT, INSERT, UPDATE, DELETE"), ("SEQUENCES", "USAGE, SELECT"), ("FUNCTIONS", "EXECUTE")):
+    for kind, rights in (
+        ("TABLES", "SELECT, INSERT, UPDATE, DELETE"),
+        ("SEQUENCES", "USAGE, SELECT"),
+        ("FUNCTIONS", "EXECUTE"),
+    ):
         await connection.execute(
             f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {service} GRANT {rights} ON {kind} TO {worker}"
         )

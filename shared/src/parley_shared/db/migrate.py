@@ -34,7 +34,9 @@ async def migrate(service: str, url: str) -> None:
     engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
     try:
         async with engine.connect() as connection:
-            await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": crc32(f"parley-{service}".encode())})
+            await connection.execute(
+                text("SELECT pg_advisory_lock(:key)"), {"key": crc32(f"parley-{service}".encode())}
+            )
             await connection.execute(text("SET lock_timeout = '5s'"))
             await connection.commit()
             await connection.run_sync(_upgrade, service)

@@ -82,7 +82,9 @@ class Bus:
                 callback(error.subject)
             return
         # Connection refused while the server is away comes four times a second; the loss was logged once.
-        if isinstance(error, (OSError, nats.errors.StaleConnectionError, nats.errors.UnexpectedEOF, nats.errors.NoServersError)):
+        if isinstance(
+            error, (OSError, nats.errors.StaleConnectionError, nats.errors.UnexpectedEOF, nats.errors.NoServersError)
+        ):
             log.debug("nats.error", error=repr(error))
         else:
             log.error("nats.error", error=repr(error))

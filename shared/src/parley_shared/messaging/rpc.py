@@ -57,7 +57,9 @@ class RpcClient:
     async def start(self) -> None:
         """Subscribe to the inbox; once, after the bus is connected. nats-py subscribes again after a reconnect."""
         self._inbox = f"{self._bus.inbox_prefix}.{self._bus.client._nuid.next().decode()}"  # noqa: SLF001 — nats-py's id generator has no public name
-        await self._bus.client.subscribe(f"{self._inbox}.*", cb=self._on_reply, pending_msgs_limit=0, pending_bytes_limit=0)
+        await self._bus.client.subscribe(
+            f"{self._inbox}.*", cb=self._on_reply, pending_msgs_limit=0, pending_bytes_limit=0
+        )
 
     async def call(self, rpc: Rpc[Req, Rep], request: Req, *, timeout: float | None = None) -> Rep:  # noqa: ASYNC109 — it is sent to the other side as a deadline
         """The reply, or the refusal that the owner answered.
@@ -171,7 +173,9 @@ class RpcServer:
         for rpc, handler in self._handlers:
             await self._service.add_endpoint(
                 EndpointConfig(
-                    name=f"{rpc.side}-{rpc.verb}".replace(".", "-"), subject=rpc.subject, handler=self._entry(rpc, handler)
+                    name=f"{rpc.side}-{rpc.verb}".replace(".", "-"),
+                    subject=rpc.subject,
+                    handler=self._entry(rpc, handler),
                 )
             )
 
@@ -191,7 +195,9 @@ class RpcServer:
         async def entry(request: Request) -> None:
             # nats-py awaits a subscription's callbacks one after the other: the work goes into a task of its own.
             if len(self._tasks) >= self._most:
-                await _answer_refusal(request, unavailable(f"{self._service_name} is busy; try again.", retry_after_ms=250))
+                await _answer_refusal(
+                    request, unavailable(f"{self._service_name} is busy; try again.", retry_after_ms=250)
+                )
                 return
             task = asyncio.create_task(self._work(rpc, decode, handler, request))
             self._tasks.add(task)
@@ -217,15 +223,19 @@ class RpcServer:
             outcome = "undecodable"
             log.error("rpc.undecodable", subject=rpc.subject, error=str(error))
             await _answer_refusal(request, Refused(Code.INVALID, f"The request does not fit its contract: {error}"))
-        except Exception as error:  # noqa: BLE001 — the last resort of every request: logged with its trace, answered `internal`
+        except Exception as error:
             if self._outage(error):
                 outcome = "unavailable"
                 log.warning("rpc.outage", subject=rpc.subject, error=repr(error))
-                await _answer_refusal(request, unavailable(f"{self._service_name} cannot reach its database; try again."))
+                await _answer_refusal(
+                    request, unavailable(f"{self._service_name} cannot reach its database; try again.")
+                )
                 return
             outcome = "internal"
             log.exception("rpc.bug", subject=rpc.subject)
-            await _answer_refusal(request, Refused(Code.INTERNAL, "Something went wrong on our side; it has been logged."))
+            await _answer_refusal(
+                request, Refused(Code.INTERNAL, "Something went wrong on our side; it has been logged.")
+            )
         finally:
             _served.labels(rpc.subject, outcome).observe(time.perf_counter() - began)
 

@@ -1,0 +1,22 @@
+"""The composition root: settings → engine, bus → the process."""
+
+import asyncio
+
+from parley_search.settings import Settings
+from parley_shared import process
+from parley_shared.contracts.search import READY
+from parley_shared.service import database, running
+
+SERVICE = "search"
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until told to stop."""
+    async with running(SERVICE, settings) as service, database(SERVICE, settings, service.health):
+        await service.serve(READY)
+        await stop.wait()
+
+
+def main() -> None:
+    """`parley-search`."""
+    process.main(SERVICE, Settings, run)
