@@ -1,13 +1,14 @@
 """The composition root: settings → engine, bus → the process."""
 
 import asyncio
+from typing import Final
 
 from parley_media.settings import Settings
 from parley_shared import process
 from parley_shared.contracts.media import READY
 from parley_shared.service import database, running
 
-SERVICE = "media"
+SERVICE: Final = "media"
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:

@@ -1,0 +1,36 @@
+"""Passwords and keys of one installation: made once, kept in files that only their owner can read."""
+
+import secrets
+from pathlib import Path
+
+from parley_shared import embedded
+from parley_shared.contracts.base import SERVICES
+from parley_shared.db.bootstrap import OWNERS, Passwords
+
+
+class Secrets:
+    """One file a secret under `<home>/secrets`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+
+    def get(self, name: str) -> str:
+        """The secret of that name; it is made at the first call."""
+        path = self._folder / name
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(24))
+        return path.read_text().strip()
+
+    @property
+    def operator_key(self) -> str:
+        """With it one-time invitations for admins are minted (see `parley admin create`)."""
+        return self.get("operator-key")
+
+    def nats(self) -> dict[str, str]:
+        return {name: self.get(f"nats-{name}") for name in (*SERVICES, embedded.OPERATOR)}
+
+    def database(self) -> dict[str, Passwords]:
+        return {name: Passwords(self.get(f"postgres-{name}-owner"), self.get(f"postgres-{name}")) for name in OWNERS}
