@@ -188,6 +188,8 @@ class Batch:
             if message.root_id is not None:
                 key = (message.room.id, message.root_id)
                 replies[key] = replies.get(key, 0) + 1
+        # In the order of their keys, as a flush of positions locks them.
+        moved = dict(sorted(moved.items()))
         touched = sorted(self._touched)
         await self._store.write(
             (

@@ -70,6 +70,11 @@ class TailCache:
         if room is not None:
             self._bytes -= room.size
 
+    def clear(self) -> None:
+        """After a change of the epoch: the history that was rendered may not be this database's."""
+        self._rooms.clear()
+        self._bytes = 0
+
     def after(self, room_id: UUID, after: int, head: int) -> list[TailEvent] | None:
         """The events with after < seq ≤ head, or None if the database must be asked."""
         room = self._rooms.get(room_id)

@@ -47,7 +47,7 @@ STATEMENTS = (
     """,
     "CREATE UNIQUE INDEX uq_rooms_direct_key ON messages.rooms (direct_key) WHERE direct_key IS NOT NULL",
     """
-    CREATE INDEX ix_rooms_directory ON messages.rooms (lower(name), id)
+    CREATE INDEX ix_rooms_directory ON messages.rooms (lower(name COLLATE pg_catalog.pg_c_utf8), id)
         WHERE visibility = 'public' AND kind = 'room' AND deleted_at IS NULL
     """,
     "CREATE INDEX ix_rooms_deleted ON messages.rooms (deleted_at) WHERE deleted_at IS NOT NULL",

@@ -1,0 +1,106 @@
+"""The composition root: settings → database, bus, use cases, jobs → the process."""
+
+import asyncio
+from typing import Final
+
+from parley_messages import handlers
+from parley_messages.clients import AuthClient
+from parley_messages.epoch import Epoch
+from parley_messages.jobs import HeadsJob, HousekeepingJob, RelayJob
+from parley_messages.publisher import LivePublisher
+from parley_messages.settings import Settings
+from parley_messages.store import Database
+from parley_messages.tail import TailCache
+from parley_messages.usecases.members import Members
+from parley_messages.usecases.positions import Positions
+from parley_messages.usecases.rooms import Rooms
+from parley_messages.usecases.send import SendUseCase
+from parley_messages.usecases.sessions import Sessions
+from parley_messages.usecases.timeline import Timeline
+from parley_messages.writer import Writer
+from parley_shared import process
+from parley_shared.contracts.messages import READY
+from parley_shared.db.migrate import head_revision
+from parley_shared.ids import new_id
+from parley_shared.service import repeat, running
+
+SERVICE: Final = "messages"
+HOUSEKEEPING_S = 600.0
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until told to stop: no more requests, what is queued is committed, then the connections close."""
+    url = settings.postgres_url.get_secret_value()
+    name = f"parley-messages {settings.instance}"
+    # A lease's holder must be this process, not its successor of the same name.
+    holder = f"{settings.instance} {new_id()}"
+    epoch = Epoch()
+    database = await Database.connect(url, application_name=name, size=settings.pool_size, on_connect=epoch.check)
+    try:
+        async with running(SERVICE, settings) as service:
+            tail = TailCache()
+            publisher = LivePublisher(service.bus, tail)
+            relay = RelayJob(database, service.bus, epoch, holder)
+            writer = Writer(
+                url=url,
+                application_name=f"{name} writer",
+                limits={
+                    "user": settings.rate_limit_user,
+                    "moderator": settings.rate_limit_moderator,
+                    "admin": settings.rate_limit_admin,
+                },
+                publisher=publisher,
+                on_connect=epoch.check,
+                advanced=relay.wake,
+            )
+            await writer.start()
+            auth = AuthClient(service.rpc)
+            handlers.register(
+                service.server,
+                rooms=Rooms(database, publisher, auth, relay.wake),
+                members=Members(database, publisher, auth, relay.wake),
+                send=SendUseCase(writer),
+                timeline=Timeline(database),
+                positions=Positions(database, service.bus),
+                sessions=Sessions(database, epoch, tail),
+            )
+            service.health.add("database", lambda: _migrated(database))
+            service.health.add("writer", lambda: _writing(writer))
+            jobs = [
+                asyncio.create_task(repeat(job_name, seconds, work), name=job_name)
+                for job_name, seconds, work in (
+                    (
+                        "heads",
+                        settings.heads_seconds,
+                        HeadsJob(database, service.bus, epoch, holder, settings.heads_seconds).run,
+                    ),
+                    ("relay", 0.02, relay.run),
+                    ("housekeeping", HOUSEKEEPING_S, HousekeepingJob(database, holder, settings.log_days).run),
+                )
+            ]
+            await service.serve(READY)
+            await stop.wait()
+            service.health.draining = True
+            await service.server.stop()
+            for job in jobs:
+                job.cancel()
+            await asyncio.gather(*jobs, return_exceptions=True)
+            await writer.stop()
+    finally:
+        await database.close()
+
+
+async def _migrated(database: Database) -> str | None:
+    wanted = head_revision(SERVICE)
+    async with database.connection() as connection:
+        found = await connection.fetchval("SELECT version_num FROM messages.alembic_version")
+    return None if found == wanted else f"the schema is at {found}, this code needs {wanted}"
+
+
+async def _writing(writer: Writer) -> str | None:
+    return None if writer.ready() else "not connected to the database"
+
+
+def main() -> None:
+    """`parley-messages`."""
+    process.main(SERVICE, Settings, run)

@@ -1,0 +1,47 @@
+"""Verb → use case; the only module that knows both."""
+
+from parley_messages.usecases.members import Members
+from parley_messages.usecases.positions import Positions
+from parley_messages.usecases.rooms import Rooms
+from parley_messages.usecases.send import SendUseCase
+from parley_messages.usecases.sessions import Sessions
+from parley_messages.usecases.timeline import Timeline
+from parley_shared.contracts import messages as contract
+from parley_shared.messaging.rpc import RpcServer
+
+
+def register(
+    server: RpcServer,
+    *,
+    rooms: Rooms,
+    members: Members,
+    send: SendUseCase,
+    timeline: Timeline,
+    positions: Positions,
+    sessions: Sessions,
+) -> None:
+    server.serve(contract.CREATE_ROOM, rooms.create)
+    server.serve(contract.CREATE_DIRECT, rooms.direct)
+    server.serve(contract.LIST_ROOMS, rooms.list_mine)
+    server.serve(contract.DIRECTORY, rooms.directory)
+    server.serve(contract.GET_ROOM, rooms.get)
+    server.serve(contract.UPDATE_ROOM, rooms.update)
+    server.serve(contract.DELETE_ROOM, rooms.delete)
+    server.serve(contract.RESTORE_ROOM, rooms.restore)
+    server.serve(contract.JOIN, members.join)
+    server.serve(contract.LEAVE, members.leave)
+    server.serve(contract.LIST_MEMBERS, members.list)
+    server.serve(contract.ADD_MEMBER, members.add)
+    server.serve(contract.UPDATE_MEMBER, members.update)
+    server.serve(contract.REMOVE_MEMBER, members.remove)
+    server.serve(contract.SEND_MANY, send.send_many)
+    server.serve(contract.PAGE, timeline.page)
+    server.serve(contract.GET_MESSAGE, timeline.get)
+    server.serve(contract.ROOM_EVENTS, timeline.room_events)
+    server.serve(contract.USER_EVENTS, timeline.user_events)
+    server.serve(contract.MARK_READ, positions.mark_read)
+    server.serve(contract.FLUSH_POSITIONS, positions.flush)
+    server.serve(contract.OPEN_SESSION, sessions.open)
+    server.serve(contract.REPLAY, sessions.replay)
+    server.serve(contract.HUB_RANGE, sessions.hub_range)
+    server.serve(contract.STREAM_HEADS, sessions.heads)

@@ -1,0 +1,239 @@
+"""Periodic work, each with a lease, so that of several replicas one does it."""
+
+import asyncio
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import structlog
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import DiscardPolicy, RetentionPolicy, StreamConfig
+from nats.js.errors import APIError, NotFoundError
+from prometheus_client import Counter, Gauge
+
+from parley_messages.epoch import Epoch
+from parley_messages.store import Database
+from parley_shared.contracts.live import Advanced, Heads, LiveKind, heads_subject
+from parley_shared.ids import event_bucket, live_bucket
+from parley_shared.limits import ROOM_UNDO_DAYS
+from parley_shared.messaging.connection import Bus
+from parley_shared.messaging.permissions import EVENT_STREAM
+
+log = structlog.get_logger(__name__)
+
+RECENT_S = 30
+HEADS_IN_MESSAGE = 4_000
+RELAY_ROWS = 500
+WEEKS_AHEAD = 4
+PURGE_ROWS = 5_000
+PURGED_TABLES = ("message_revisions", "messages", "positions", "members")
+
+_relayed = Counter("parley_outbox_relayed", "Outbox rows acknowledged by JetStream")
+_oldest = Gauge("parley_outbox_rows", "Outbox rows read in the last turn")
+
+
+class Lease:
+    """A row of messages.leases, held by one replica for `seconds` at a time, by the database's clock."""
+
+    def __init__(self, name: str, holder: str, seconds: float) -> None:
+        self._name = name
+        self._holder = holder
+        self._seconds = seconds
+
+    async def take(self, connection: asyncpg.Connection) -> bool:
+        """Take or renew it; False if somebody else holds it."""
+        row = await connection.fetchval(
+            """
+            INSERT INTO messages.leases AS l (name, holder, until)
+            VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
+            ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
+            WHERE l.holder = excluded.holder OR l.until < clock_timestamp() RETURNING 1
+            """,
+            self._name, self._holder, self._seconds,
+        )  # fmt: skip
+        return row is not None
+
+
+class HeadsJob:
+    """Publishes the heads of streams changed in the last 30 s, read from PostgreSQL: a replica that died between COMMIT and
+    publish must not hide its last message."""
+
+    def __init__(self, database: Database, bus: Bus, epoch: Epoch, holder: str, every: float) -> None:
+        self._database = database
+        self._bus = bus
+        self._epoch = epoch
+        self._lease = Lease("heads", holder, every * 1.5)
+
+    async def run(self) -> None:
+        async with self._database.connection() as connection:
+            if not await self._lease.take(connection):
+                return
+            rooms = await connection.fetch(
+                "SELECT id, head FROM messages.rooms WHERE last_at > clock_timestamp() - make_interval(secs => $1)",
+                RECENT_S,
+            )
+            users = await connection.fetch(
+                "SELECT user_id, head FROM messages.user_streams"
+                " WHERE last_at > clock_timestamp() - make_interval(secs => $1)",
+                RECENT_S,
+            )
+        if self._bus.connected:
+            await self._publish("room", [(row[0], row[1]) for row in rooms])
+            await self._publish("user", [(row[0], row[1]) for row in users])
+
+    async def _publish(self, kind: LiveKind, heads: list[tuple[UUID, int]]) -> None:
+        by_bucket: dict[int, dict[UUID, int]] = {}
+        for identifier, head in heads:
+            by_bucket.setdefault(live_bucket(identifier), {})[identifier] = head
+        for bucket, found in by_bucket.items():
+            items = list(found.items())
+            for start in range(0, len(items), HEADS_IN_MESSAGE):
+                chunk = Heads(epoch=self._epoch.value, heads=dict(items[start : start + HEADS_IN_MESSAGE]))
+                await self._bus.client.publish(heads_subject(kind, bucket), msgspec.json.encode(chunk))
+
+
+class RelayJob:
+    """Moves outbox rows to JetStream: read and deleted in one transaction, the PubAck awaited before it commits.
+
+    A crash in between publishes again under the same Nats-Msg-Id; consumers pull ranges by cursor, so that neither a
+    doubled nor a lost row matters.
+    """
+
+    def __init__(self, database: Database, bus: Bus, epoch: Epoch, holder: str) -> None:
+        self._database = database
+        self._bus = bus
+        self._epoch = epoch
+        self._lease = Lease("relay", holder, 5.0)
+        self._wake = asyncio.Event()
+        self._jetstream: JetStreamContext = bus.client.jetstream()
+        self._stream_known = False
+        bus.restored.append(self._forget_stream)
+
+    def wake(self) -> None:
+        """Something was committed."""
+        self._wake.set()
+
+    def _forget_stream(self) -> None:
+        # A server that came back may have lost everything; the stream is made again before the next row.
+        self._stream_known = False
+
+    async def run(self) -> None:
+        """Until the outbox is empty; then wait for a wake or a second."""
+        if self._bus.connected:
+            if not self._stream_known:
+                await self._ensure_stream()
+            while await self._turn() == RELAY_ROWS:
+                pass
+        try:
+            async with asyncio.timeout(1):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    async def _ensure_stream(self) -> None:
+        config = StreamConfig(
+            name=EVENT_STREAM,
+            subjects=["parley.evt.messages.v1.>"],
+            retention=RetentionPolicy.LIMITS,
+            discard=DiscardPolicy.OLD,
+            max_age=24 * 3600,
+            max_bytes=1024**3,
+            duplicate_window=120,
+        )
+        try:
+            await self._jetstream.stream_info(EVENT_STREAM)
+        except NotFoundError:
+            await self._jetstream.add_stream(config)
+            log.info("jetstream.made", stream=EVENT_STREAM)
+        else:
+            # Settings of an existing stream change only when one says so.
+            await self._jetstream.update_stream(config)
+        self._stream_known = True
+
+    async def _turn(self) -> int:
+        async with self._database.connection() as connection:
+            if not await self._lease.take(connection):
+                return 0
+            async with connection.transaction():
+                rows = await connection.fetch(
+                    "DELETE FROM messages.outbox WHERE id IN ("
+                    " SELECT id FROM messages.outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)"
+                    " RETURNING id, stream, from_seq, to_seq, kinds",
+                    RELAY_ROWS,
+                )
+                _oldest.set(len(rows))
+                if rows:
+                    try:
+                        await asyncio.gather(*(self._publish(row) for row in sorted(rows, key=lambda row: row[0])))
+                    except (NatsError, APIError, OSError) as error:
+                        self._stream_known = False
+                        log.warning("relay.unpublished", rows=len(rows), error=repr(error))
+                        raise _KeepRowsError from None
+        _relayed.inc(len(rows))
+        return len(rows)
+
+    async def _publish(self, row: asyncpg.Record) -> None:
+        stream: str = row["stream"]
+        event = Advanced(
+            epoch=self._epoch.value,
+            stream=stream,
+            from_seq=row["from_seq"],
+            to_seq=row["to_seq"],
+            kinds=row["kinds"],
+        )
+        bucket = event_bucket(UUID(stream.partition(":")[2]))
+        await self._jetstream.publish(
+            f"parley.evt.messages.v1.advanced.{bucket}",
+            msgspec.json.encode(event),
+            timeout=5,
+            stream=EVENT_STREAM,
+            headers={"Nats-Msg-Id": f"{self._epoch.value}:{stream}:{row['to_seq']}"},
+        )
+
+
+class _KeepRowsError(ConnectionError):
+    """Undo the transaction, so that the rows are there for the next turn; JetStream is away, not the database."""
+
+
+class HousekeepingJob:
+    """Log partitions, rooms whose undo has run out, old idempotency keys."""
+
+    def __init__(self, database: Database, holder: str, log_days: int) -> None:
+        self._database = database
+        self._log_days = log_days
+        self._lease = Lease("housekeeping", holder, 300.0)
+
+    async def run(self) -> None:
+        async with self._database.connection() as connection:
+            if not await self._lease.take(connection):
+                return
+            await connection.fetchval("SELECT messages.make_log_partitions($1)", WEEKS_AHEAD)
+            dropped = await connection.fetchval("SELECT messages.drop_log_partitions($1)", self._log_days)
+            if dropped:
+                log.info("log.dropped", partitions=dropped)
+            await connection.execute(
+                "DELETE FROM messages.idempotency_keys WHERE created_at < clock_timestamp() - interval '24 hours'"
+            )
+            rooms = await connection.fetch(
+                "SELECT id FROM messages.rooms WHERE deleted_at < clock_timestamp() - make_interval(days => $1)",
+                ROOM_UNDO_DAYS,
+            )
+            for row in rooms:
+                await self._purge(connection, row[0])
+
+    async def _purge(self, connection: asyncpg.Connection, room_id: UUID) -> None:
+        """In batches, each its own transaction; the room's row goes last, so that a crash resumes here."""
+        for table in PURGED_TABLES:
+            while True:
+                status = await connection.execute(
+                    f"DELETE FROM messages.{table} WHERE room_id = $1 AND ctid = ANY(ARRAY("  # noqa: S608
+                    f" SELECT ctid FROM messages.{table} WHERE room_id = $1 LIMIT {PURGE_ROWS}))",
+                    room_id,
+                )
+                if int(status.split()[-1]) < PURGE_ROWS:
+                    break
+        await connection.execute("DELETE FROM messages.events WHERE stream = $1", f"room:{room_id}")
+        await connection.execute("DELETE FROM messages.rooms WHERE id = $1", room_id)
+        log.info("room.purged", room_id=str(room_id))

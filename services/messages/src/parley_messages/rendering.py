@@ -1,0 +1,108 @@
+"""From rows to what clients read: rooms, messages, events. Everything is rendered from today's state."""
+
+from typing import Any
+from uuid import UUID
+
+from parley_messages.publisher import render
+from parley_shared.contracts import frames
+from parley_shared.contracts.messages import DirectoryRoom, Message, MyRoom, Room
+
+_ROOM = (
+    "id", "kind", "name", "topic", "visibility", "encryption", "history", "language", "slow_mode_s", "rev", "created_by",
+    "created_at", "deleted_at",
+)  # fmt: skip
+
+Row = Any
+"""An asyncpg record; its columns are named where it is read."""
+
+
+def room(row: Row) -> Room:
+    return Room(**{name: row[name] for name in _ROOM})
+
+
+def my_room(row: Row, last_message: Message | None = None) -> MyRoom:
+    """From a row of store.rooms.MINE."""
+    return MyRoom(
+        **{name: row[name] for name in _ROOM},
+        role=row["role"],
+        from_seq=row["from_seq"],
+        head=row["head"],
+        read_seq=row["read_seq"],
+        unread=max(0, row["n"] - row["read_n"]),
+        mentions=0,
+        member_count=row["member_count"],
+        user_ids=row["user_ids"],
+        last_message=last_message,
+    )
+
+
+def directory_room(row: Row, *, joined: bool) -> DirectoryRoom:
+    return DirectoryRoom(**{name: row[name] for name in _ROOM}, member_count=row["member_count"], joined=joined)
+
+
+def message(row: Row) -> Message:
+    """From the columns of store.timeline.COLUMNS; a deleted message keeps its place and nothing else."""
+    deleted = row["deleted_at"] is not None
+    return Message(
+        id=row["id"],
+        room_id=row["room_id"],
+        seq=row["message_seq"],
+        n=row["n"],
+        sender_id=row["sender_id"],
+        body=None if deleted else row["body"],
+        format=row["format"],
+        media=[],
+        thread_root_id=row["thread_root_id"],
+        reply_count=row["reply_count"],
+        mentions=[] if deleted else row["mentions"],
+        reactions=[],
+        rev=row["rev"],
+        edited_at=row["edited_at"],
+        deleted=deleted,
+        deleted_by=row["deleted_by"],
+        pinned=False,
+        created_at=row["created_at"],
+    )
+
+
+def event_body(row: Row, room_row: Row | None) -> frames.AnyEventBody:
+    """A row of store.streams.events; room_row: today's settings, for `room.updated`."""
+    kind, at, actor, meta = row["kind"], row["at"], row["actor"], row["meta"] or {}
+    match kind:
+        case "message.created":
+            return frames.MessageCreated(at=at, actor_id=actor, message=message(row))
+        case "member.joined":
+            return frames.MemberJoined(at=at, actor_id=actor, user_id=UUID(meta["user_id"]), role=meta["role"])
+        case "member.left":
+            return frames.MemberLeft(at=at, actor_id=actor, user_id=UUID(meta["user_id"]))
+        case "member.removed":
+            return frames.MemberRemoved(at=at, actor_id=actor, user_id=UUID(meta["user_id"]), reason=meta.get("reason"))
+        case "member.updated":
+            return frames.MemberUpdated(at=at, actor_id=actor, user_id=UUID(meta["user_id"]), role=meta["role"])
+        case "room.updated":
+            return frames.RoomUpdated(at=at, actor_id=actor, room=room(room_row))
+        case "room.deleted":
+            return frames.RoomDeleted(at=at, actor_id=actor)
+        case "room.restored":
+            return frames.RoomRestored(at=at, actor_id=actor)
+        case "room.joined":
+            return frames.RoomJoined(at=at, actor_id=actor, room_id=UUID(meta["room_id"]), from_seq=meta["from_seq"])
+        case "room.left":
+            return frames.RoomLeft(
+                at=at, actor_id=actor, room_id=UUID(meta["room_id"]), to_seq=meta["to_seq"], reason=meta["reason"]
+            )
+        case _:
+            raise ValueError(f"the log holds an unknown kind: {kind}")
+
+
+def event_frame(stream: str, row: Row, room_row: Row | None) -> bytes:
+    return render(stream, row["seq"], event_body(row, room_row))
+
+
+def membership_change(row: Row) -> tuple[tuple[UUID, ...], tuple[UUID, ...]]:
+    """Whose membership begins, and whose ends, at exactly this event."""
+    if row["kind"] == "member.joined":
+        return (UUID(row["meta"]["user_id"]),), ()
+    if row["kind"] in ("member.left", "member.removed"):
+        return (), (UUID(row["meta"]["user_id"]),)
+    return (), ()

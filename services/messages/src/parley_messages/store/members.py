@@ -1,0 +1,103 @@
+"""Membership as intervals `[from_seq, to_seq)`; the open one is today's."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+
+class MemberQueries:
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def current(self, room_id: UUID, user_id: UUID) -> Any | None:
+        """(user_id, role, from_seq, joined_at) of a present member."""
+        return await self._connection.fetchrow(
+            "SELECT user_id, role, from_seq, joined_at FROM messages.members"
+            " WHERE room_id = $1 AND user_id = $2 AND to_seq IS NULL",
+            room_id, user_id,
+        )  # fmt: skip
+
+    async def intervals(self, room_id: UUID, user_id: UUID) -> list[tuple[int, int | None]]:
+        """All of them, the oldest first."""
+        rows = await self._connection.fetch(
+            "SELECT from_seq, to_seq FROM messages.members WHERE room_id = $1 AND user_id = $2 ORDER BY from_seq",
+            room_id, user_id,
+        )  # fmt: skip
+        return [(row[0], row[1]) for row in rows]
+
+    async def open(self, room_id: UUID, user_id: UUID, role: str, from_seq: int, at: datetime) -> None:
+        """Begin an interval; what lies before it is read."""
+        await self._connection.execute(
+            "INSERT INTO messages.members (room_id, user_id, from_seq, role, joined_at) VALUES ($1, $2, $3, $4, $5)",
+            room_id, user_id, from_seq, role, at,
+        )  # fmt: skip
+        await self._connection.execute(
+            """
+            INSERT INTO messages.positions AS p (room_id, user_id, delivered_seq, read_seq, read_n)
+            SELECT $1, $2, $3, $3, n FROM messages.rooms WHERE id = $1
+            ON CONFLICT (room_id, user_id) DO UPDATE SET delivered_seq = greatest(p.delivered_seq, excluded.delivered_seq),
+                read_seq = greatest(p.read_seq, excluded.read_seq), read_n = greatest(p.read_n, excluded.read_n)
+            """,
+            room_id, user_id, from_seq,
+        )  # fmt: skip
+        await self._count(room_id, 1)
+
+    async def close(self, room_id: UUID, user_id: UUID, to_seq: int, at: datetime) -> None:
+        await self._connection.execute(
+            "UPDATE messages.members SET to_seq = $3, left_at = $4"
+            " WHERE room_id = $1 AND user_id = $2 AND to_seq IS NULL",
+            room_id, user_id, to_seq, at,
+        )  # fmt: skip
+        await self._count(room_id, -1)
+
+    async def _count(self, room_id: UUID, change: int) -> None:
+        await self._connection.execute(
+            "UPDATE messages.rooms SET member_count = member_count + $2 WHERE id = $1", room_id, change
+        )
+
+    async def set_role(self, room_id: UUID, user_id: UUID, role: str) -> None:
+        await self._connection.execute(
+            "UPDATE messages.members SET role = $3 WHERE room_id = $1 AND user_id = $2 AND to_seq IS NULL",
+            room_id, user_id, role,
+        )  # fmt: skip
+
+    async def owners(self, room_id: UUID) -> list[UUID]:
+        rows = await self._connection.fetch(
+            "SELECT user_id FROM messages.members WHERE room_id = $1 AND to_seq IS NULL AND role = 'owner'", room_id
+        )
+        return [row[0] for row in rows]
+
+    async def close_all_but_owners(self, room_id: UUID, to_seq: int, at: datetime) -> list[UUID]:
+        """The room is deleted: it ends for everybody else. Returns whom it ended for."""
+        rows = await self._connection.fetch(
+            "UPDATE messages.members SET to_seq = $2, left_at = $3"
+            " WHERE room_id = $1 AND to_seq IS NULL AND role <> 'owner' RETURNING user_id",
+            room_id, to_seq, at,
+        )  # fmt: skip
+        await self._count(room_id, -len(rows))
+        return sorted(row[0] for row in rows)
+
+    async def reopen(self, room_id: UUID, ended_at: int, from_seq: int, at: datetime) -> list[UUID]:
+        """The room is restored: whoever lost it by the deletion is back, with the same role."""
+        rows = await self._connection.fetch(
+            "INSERT INTO messages.members (room_id, user_id, from_seq, role, joined_at)"
+            " SELECT room_id, user_id, $3, role, $4 FROM messages.members"
+            " WHERE room_id = $1 AND to_seq = $2 AND role <> 'owner' RETURNING user_id",
+            room_id, ended_at, from_seq, at,
+        )  # fmt: skip
+        await self._count(room_id, len(rows))
+        return sorted(row[0] for row in rows)
+
+    async def page(self, room_id: UUID, limit: int, last: UUID | None) -> list[Any]:
+        """Present members by id."""
+        return list(
+            await self._connection.fetch(
+                "SELECT user_id, role, from_seq, joined_at FROM messages.members"
+                " WHERE room_id = $1 AND to_seq IS NULL AND ($3::uuid IS NULL OR user_id > $3) ORDER BY user_id LIMIT $2",
+                room_id,
+                limit,
+                last,
+            )  # fmt: skip
+        )

@@ -1,0 +1,105 @@
+"""Stream logs: appending under the stream's row lock, and reading ranges."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from parley_shared.ids import room_stream, user_stream
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """A new row of a log."""
+
+    seq: int
+    at: datetime
+
+
+class StreamQueries:
+    """Locks: rooms by id, then user streams by id, never back."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def append_room(
+        self, room_id: UUID, kind: str, *, actor: UUID | None, meta: dict[str, Any] | None = None
+    ) -> Appended:
+        """The room's row must be locked by this transaction, or is locked by it here."""
+        row = await self._connection.fetchrow(
+            "UPDATE messages.rooms SET head = head + 1, last_at = greatest(clock_timestamp(), last_at)"
+            " WHERE id = $1 RETURNING head, last_at",
+            room_id,
+        )
+        await self._log(room_stream(room_id), row[0], row[1], kind, actor, meta)
+        return Appended(row[0], row[1])
+
+    async def append_users(
+        self, user_ids: list[UUID], kind: str, *, actor: UUID | None, metas: dict[UUID, dict[str, Any]]
+    ) -> dict[UUID, Appended]:
+        """One event in each user's own stream."""
+        rows = await self._connection.fetch(
+            "INSERT INTO messages.user_streams AS s (user_id, head, floor, last_at)"
+            " SELECT u, 1, 0, clock_timestamp() FROM unnest($1::uuid[]) AS u ORDER BY u"
+            " ON CONFLICT (user_id) DO UPDATE SET head = s.head + 1, last_at = greatest(clock_timestamp(), s.last_at)"
+            " RETURNING user_id, head, last_at",
+            user_ids,
+        )
+        await self._connection.executemany(
+            "INSERT INTO messages.events (stream, seq, at, kind, actor, meta) VALUES ($1, $2, $3, $4, $5, $6)",
+            [(user_stream(row[0]), row[1], row[2], kind, actor, metas[row[0]]) for row in rows],
+        )
+        await self._connection.executemany(
+            "INSERT INTO messages.outbox (stream, from_seq, to_seq, kinds) VALUES ($1, $2, $2, $3)",
+            [(user_stream(row[0]), row[1], [kind]) for row in rows],
+        )
+        return {row[0]: Appended(row[1], row[2]) for row in rows}
+
+    async def _log(
+        self, stream: str, seq: int, at: datetime, kind: str, actor: UUID | None, meta: dict[str, Any] | None
+    ) -> None:
+        await self._connection.execute(
+            "WITH logged AS (INSERT INTO messages.events (stream, seq, at, kind, actor, meta) VALUES ($1, $2, $3, $4, $5, $6))"
+            " INSERT INTO messages.outbox (stream, from_seq, to_seq, kinds) VALUES ($1, $2, $2, ARRAY[$4])",
+            stream, seq, at, kind, actor, meta,
+        )  # fmt: skip
+
+    async def user_head(self, user_id: UUID) -> tuple[int, int]:
+        """(head, floor); (0, 0) for whom nothing has happened to yet."""
+        row = await self._connection.fetchrow(
+            "SELECT head, floor FROM messages.user_streams WHERE user_id = $1", user_id
+        )
+        return (0, 0) if row is None else (row[0], row[1])
+
+    async def heads(self, room_ids: list[UUID], user_ids: list[UUID]) -> dict[str, int]:
+        """By stream name; unknown ones are absent."""
+        rows = await self._connection.fetch(
+            "SELECT 'room:' || id, head FROM messages.rooms WHERE id = ANY($1::uuid[])"
+            " UNION ALL SELECT 'user:' || user_id, head FROM messages.user_streams WHERE user_id = ANY($2::uuid[])",
+            room_ids, user_ids,
+        )  # fmt: skip
+        return {row[0]: row[1] for row in rows}
+
+    async def events(self, stream: str, room_id: UUID | None, after: int, upto: int, limit: int) -> list[Any]:
+        """Rows with after < seq ≤ upto, beside today's state of the message that each is about."""
+        return list(
+            await self._connection.fetch(
+                """
+                SELECT e.seq, e.at, e.kind, e.actor, e.message_id, e.meta,
+                       m.id, m.room_id, m.seq AS message_seq, m.n, m.sender_id, m.format, m.thread_root_id, m.mentions,
+                       m.rev, m.reply_count, m.created_at, m.edited_at, m.deleted_at, m.deleted_by, r.body
+                FROM messages.events e
+                LEFT JOIN messages.messages m ON m.room_id = $2 AND m.id = e.message_id
+                LEFT JOIN messages.message_revisions r
+                    ON r.room_id = m.room_id AND r.message_id = m.id AND r.rev = m.rev AND m.deleted_at IS NULL
+                WHERE e.stream = $1 AND e.seq > $3 AND e.seq <= $4 ORDER BY e.seq LIMIT $5
+                """,
+                stream,
+                room_id,
+                after,
+                upto,
+                limit,
+            )  # fmt: skip
+        )

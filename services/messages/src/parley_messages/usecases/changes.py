@@ -1,0 +1,126 @@
+"""One change of a room or of somebody's rooms: its log rows inside the transaction, its hints after the commit."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from parley_messages.publisher import Committed, LivePublisher, render
+from parley_messages.store import Store
+from parley_shared.contracts import frames
+from parley_shared.contracts.frames import AnyEventBody
+from parley_shared.ids import room_stream, user_stream
+
+
+@dataclass(slots=True)
+class Changes:
+    """Collects what one transaction appends; `publish` tells it once the transaction is committed.
+
+    The room's row is locked before the first event, and user streams are written last: that is the order of locks.
+    """
+
+    store: Store
+    actor: UUID | None
+    _committed: list[Committed] = field(default_factory=list)
+
+    async def joined(self, room_id: UUID, user_id: UUID, role: str) -> int:
+        """`member.joined`, and the interval that begins with it. Returns from_seq."""
+        row = await self.store.streams.append_room(
+            room_id, "member.joined", actor=self.actor, meta={"user_id": str(user_id), "role": role}
+        )
+        await self.store.members.open(room_id, user_id, role, row.seq, row.at)
+        self._note(
+            room_id,
+            row.seq,
+            frames.MemberJoined(at=row.at, actor_id=self.actor, user_id=user_id, role=role),  # type: ignore[arg-type]
+            joined=(user_id,),
+        )
+        return row.seq
+
+    async def gone(self, room_id: UUID, user_id: UUID, *, removed: bool, reason: str | None = None) -> int:
+        """`member.left` or `member.removed`, and the end of the interval. Returns to_seq."""
+        meta: dict[str, Any] = {"user_id": str(user_id)}
+        if removed and reason is not None:
+            meta["reason"] = reason
+        row = await self.store.streams.append_room(
+            room_id, "member.removed" if removed else "member.left", actor=self.actor, meta=meta
+        )
+        await self.store.members.close(room_id, user_id, row.seq, row.at)
+        body: AnyEventBody
+        if removed:
+            body = frames.MemberRemoved(at=row.at, actor_id=self.actor, user_id=user_id, reason=reason)
+        else:
+            body = frames.MemberLeft(at=row.at, actor_id=self.actor, user_id=user_id)
+        self._note(room_id, row.seq, body, left=(user_id,))
+        return row.seq
+
+    async def updated_member(self, room_id: UUID, user_id: UUID, role: str) -> None:
+        row = await self.store.streams.append_room(
+            room_id, "member.updated", actor=self.actor, meta={"user_id": str(user_id), "role": role}
+        )
+        self._note(
+            room_id,
+            row.seq,
+            frames.MemberUpdated(at=row.at, actor_id=self.actor, user_id=user_id, role=role),  # type: ignore[arg-type]
+        )
+
+    async def room_updated(self, room_id: UUID, room: "frames.Room") -> None:
+        row = await self.store.streams.append_room(room_id, "room.updated", actor=self.actor)
+        self._note(room_id, row.seq, frames.RoomUpdated(at=row.at, actor_id=self.actor, room=room), replayable=False)
+
+    async def room_deleted(self, room_id: UUID) -> tuple[int, list[UUID]]:
+        """The room's last event; it ends for all but owners right after it. Returns (to_seq, whom it ended for)."""
+        row = await self.store.streams.append_room(room_id, "room.deleted", actor=self.actor)
+        to_seq = row.seq + 1
+        ended = await self.store.members.close_all_but_owners(room_id, to_seq, row.at)
+        self._note(room_id, row.seq, frames.RoomDeleted(at=row.at, actor_id=self.actor))
+        return to_seq, ended
+
+    async def room_restored(self, room_id: UUID) -> tuple[int, list[UUID]]:
+        """Returns (from_seq of everybody who is back, who that is)."""
+        row = await self.store.streams.append_room(room_id, "room.restored", actor=self.actor)
+        # Deleted at seq s, it ended at s + 1, which is this event's seq: nothing is logged while it is deleted.
+        back = await self.store.members.reopen(room_id, row.seq, row.seq, row.at)
+        self._note(room_id, row.seq, frames.RoomRestored(at=row.at, actor_id=self.actor))
+        return row.seq, back
+
+    async def tell_joined(self, room_id: UUID, from_seqs: dict[UUID, int]) -> None:
+        """`room.joined` in each user's own stream; the last thing of a transaction."""
+        users = sorted(from_seqs)
+        rows = await self.store.streams.append_users(
+            users,
+            "room.joined",
+            actor=self.actor,
+            metas={user: {"room_id": str(room_id), "from_seq": from_seqs[user]} for user in users},
+        )
+        for user, row in rows.items():
+            body = frames.RoomJoined(at=row.at, actor_id=self.actor, room_id=room_id, from_seq=from_seqs[user])
+            self._committed.append(Committed("user", user, row.seq, render(user_stream(user), row.seq, body)))
+
+    async def tell_left(self, room_id: UUID, users: list[UUID], to_seq: int, reason: str) -> None:
+        """`room.left` in each user's own stream; the last thing of a transaction."""
+        rows = await self.store.streams.append_users(
+            sorted(users),
+            "room.left",
+            actor=self.actor,
+            metas={user: {"room_id": str(room_id), "to_seq": to_seq, "reason": reason} for user in users},
+        )
+        for user, row in rows.items():
+            body = frames.RoomLeft(at=row.at, actor_id=self.actor, room_id=room_id, to_seq=to_seq, reason=reason)
+            self._committed.append(Committed("user", user, row.seq, render(user_stream(user), row.seq, body)))
+
+    def _note(
+        self,
+        room_id: UUID,
+        seq: int,
+        body: AnyEventBody,
+        *,
+        joined: tuple[UUID, ...] = (),
+        left: tuple[UUID, ...] = (),
+        replayable: bool = True,
+    ) -> None:
+        framed = render(room_stream(room_id), seq, body)
+        self._committed.append(Committed("room", room_id, seq, framed, joined, left, replayable))
+
+    async def publish(self, publisher: LivePublisher) -> None:
+        """After COMMIT."""
+        await publisher.publish(self._committed)

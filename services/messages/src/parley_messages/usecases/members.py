@@ -1,0 +1,179 @@
+"""Membership: join, leave, add, remove, roles."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from parley_messages.clients import AuthClient
+from parley_messages.domain.access import Action, Standing, demand, demand_higher
+from parley_messages.publisher import LivePublisher
+from parley_messages.rendering import my_room
+from parley_messages.store import Database, Store
+from parley_messages.usecases.changes import Changes
+from parley_messages.usecases.standing import stand
+from parley_shared.contracts import messages as contract
+from parley_shared.contracts.base import Empty
+from parley_shared.cursors import read_cursor, write_cursor
+from parley_shared.errors import Code, Refused, not_found
+from parley_shared.text import clean
+
+REASON_CHARS = 500
+
+
+class Members:
+    """Repeating a state succeeds and writes no event."""
+
+    def __init__(
+        self, database: Database, publisher: LivePublisher, auth: AuthClient, advanced: Callable[[], None]
+    ) -> None:
+        self._database = database
+        self._publisher = publisher
+        self._auth = auth
+        self._advanced = advanced
+
+    async def join(self, command: contract.RoomRequest) -> contract.RoomAnswer:
+        """Join a public room. Raises Refused: NOT_FOUND for a private one, exactly as if it did not exist."""
+        actor = command.actor.user_id
+        async with self._database.begin() as store:
+            row, standing = await stand(store, command.actor, command.room_id, lock=True)
+            if not standing.visible:
+                raise not_found("room")
+            if standing.deleted:
+                raise Refused(Code.DELETED, "The room has been deleted; restore it first.")
+            changes = Changes(store, actor)
+            if standing.room_role is None:
+                from_seq = await changes.joined(command.room_id, actor, "member")
+                await changes.tell_joined(command.room_id, {actor: from_seq})
+            answer = my_room(await store.rooms.mine(actor, row["id"]))
+        await self._tell(changes)
+        return contract.RoomAnswer(room=answer)
+
+    async def leave(self, command: contract.RoomRequest) -> Empty:
+        """Who is no member has left already. The last owner must name another first, unless nobody else is left: then the
+        room is deleted.
+
+        Raises Refused: LAST_OWNER, FIXED_MEMBERS.
+        """
+        actor = command.actor.user_id
+        async with self._database.begin() as store:
+            row, standing = await stand(store, command.actor, command.room_id, lock=True)
+            if not standing.visible:
+                raise not_found("room")
+            if standing.room_role is None:
+                return Empty()
+            if row["kind"] == "direct":
+                raise Refused(Code.FIXED_MEMBERS, "The members of a direct room are fixed.")
+            alone = row["member_count"] == 1
+            if standing.room_role == "owner" and not alone and await store.members.owners(command.room_id) == [actor]:
+                raise Refused(Code.LAST_OWNER, "You are the only owner; make somebody else an owner before you leave.")
+            changes = Changes(store, actor)
+            to_seq = await changes.gone(command.room_id, actor, removed=False)
+            if alone and not standing.deleted:
+                await store.rooms.set_deleted(command.room_id, deleted=True)
+                await changes.room_deleted(command.room_id)
+            await changes.tell_left(command.room_id, [actor], to_seq, "left")
+        await self._tell(changes)
+        return Empty()
+
+    async def list(self, command: contract.ListMembers) -> contract.Members:
+        """Present members by id. Raises Refused: NOT_FOUND, NOT_A_MEMBER, BAD_CURSOR."""
+        last: Any = None
+        if command.cursor is not None:
+            (last,) = read_cursor(command.cursor, f"members:{command.room_id}", tuple[UUID])
+        async with self._database.snapshot() as store:
+            _, standing = await stand(store, command.actor, command.room_id, lock=False)
+            demand(standing, Action.LIST_MEMBERS)
+            rows = await store.members.page(command.room_id, command.limit + 1, last)
+        items = [_member(row) for row in rows[: command.limit]]
+        more = len(rows) > command.limit
+        return contract.Members(
+            items=items, next=write_cursor(f"members:{command.room_id}", items[-1].user_id) if more else None
+        )
+
+    async def add(self, command: contract.AddMember) -> contract.Member:
+        """Adds at once. Who is a member already stays as he is.
+
+        Raises Refused: FORBIDDEN, NOT_A_MEMBER, NOT_FOUND for an unknown room or user, FIXED_MEMBERS.
+        """
+        known = await self._auth.known([command.user_id])
+        async with self._database.begin() as store:
+            _, standing = await self._manage(store, command)
+            demand(standing, Action.INVITE)
+            if command.role != "member":
+                demand(standing, Action.SET_ROLE)
+            if command.user_id not in known:
+                raise not_found("user")
+            changes = Changes(store, command.actor.user_id)
+            found = await store.members.current(command.room_id, command.user_id)
+            if found is None:
+                from_seq = await changes.joined(command.room_id, command.user_id, command.role)
+                await changes.tell_joined(command.room_id, {command.user_id: from_seq})
+                found = await store.members.current(command.room_id, command.user_id)
+            answer = _member(found)
+        await self._tell(changes)
+        return answer
+
+    async def update(self, command: contract.UpdateMember) -> contract.Member:
+        """Set a role; owners do. An owner may step down himself while another one remains.
+
+        Raises Refused: FORBIDDEN, NOT_FOUND, LAST_OWNER.
+        """
+        async with self._database.begin() as store:
+            _, standing = await self._manage(store, command)
+            demand(standing, Action.SET_ROLE)
+            found = await self._target(store, command.room_id, command.user_id)
+            changes = Changes(store, command.actor.user_id)
+            if found["role"] != command.role:
+                if command.user_id != command.actor.user_id:
+                    demand_higher(standing, found["role"])
+                elif await store.members.owners(command.room_id) == [command.user_id]:
+                    raise Refused(Code.LAST_OWNER, "You are the only owner; make somebody else an owner first.")
+                await store.members.set_role(command.room_id, command.user_id, command.role)
+                await changes.updated_member(command.room_id, command.user_id, command.role)
+                found = await self._target(store, command.room_id, command.user_id)
+            answer = _member(found)
+        await self._tell(changes)
+        return answer
+
+    async def remove(self, command: contract.RemoveMember) -> Empty:
+        """Somebody else's membership ends; for one's own there is leave. Who is no member is gone already.
+
+        Raises Refused: FORBIDDEN, NOT_FOUND, NOT_A_MEMBER, FIXED_MEMBERS.
+        """
+        reason = None if command.reason is None else clean(command.reason, field="reason", least=0, most=REASON_CHARS)
+        if command.user_id == command.actor.user_id:
+            return await self.leave(contract.RoomRequest(actor=command.actor, room_id=command.room_id))
+        async with self._database.begin() as store:
+            _, standing = await self._manage(store, command)
+            demand(standing, Action.REMOVE_MEMBER)
+            found = await store.members.current(command.room_id, command.user_id)
+            if found is None:
+                return Empty()
+            demand_higher(standing, found["role"])
+            changes = Changes(store, command.actor.user_id)
+            to_seq = await changes.gone(command.room_id, command.user_id, removed=True, reason=reason)
+            await changes.tell_left(command.room_id, [command.user_id], to_seq, "removed")
+        await self._tell(changes)
+        return Empty()
+
+    async def _manage(self, store: Store, command: contract.RoomRequest) -> tuple[Any, Standing]:
+        row, standing = await stand(store, command.actor, command.room_id, lock=True)
+        if standing.visible and row["kind"] == "direct":
+            raise Refused(Code.FIXED_MEMBERS, "The members of a direct room are fixed.")
+        return row, standing
+
+    async def _target(self, store: Store, room_id: UUID, user_id: UUID) -> Any:
+        found = await store.members.current(room_id, user_id)
+        if found is None:
+            raise not_found("member")
+        return found
+
+    async def _tell(self, changes: Changes) -> None:
+        self._advanced()
+        await changes.publish(self._publisher)
+
+
+def _member(row: Any) -> contract.Member:
+    return contract.Member(
+        user_id=row["user_id"], role=row["role"], from_seq=row["from_seq"], joined_at=row["joined_at"]
+    )

@@ -1,0 +1,147 @@
+"""Reading: pages of messages, one message, and events."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from parley_messages.domain.access import Action, demand, visible
+from parley_messages.rendering import event_frame, message
+from parley_messages.store import Database, Store
+from parley_messages.usecases.standing import stand
+from parley_shared.contracts import messages as contract
+from parley_shared.cursors import read_cursor, write_cursor
+from parley_shared.errors import Code, Refused, invalid, not_found
+from parley_shared.ids import room_stream, user_stream
+from parley_shared.limits import REPLY_BYTES
+
+NEWEST = 2**62
+MOST_SEQ = 2**62
+
+
+class Timeline:
+    """Content is for present members; what they see of it, `visible` says."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, command: contract.Page) -> contract.Messages:
+        """Top-level messages, ascending. Raises Refused: NOT_FOUND, NOT_A_MEMBER, INVALID, BAD_CURSOR."""
+        given = [name for name in ("before", "after", "around") if getattr(command, name) is not None]
+        if len(given) > 1:
+            raise invalid(**dict.fromkeys(given, "only one of before, after and around"))
+        for name in given:
+            if not 0 <= getattr(command, name) <= MOST_SEQ:
+                raise invalid(**{name: "a seq, which is not negative"})
+        direction, seq = _where(command)
+        async with self._database.snapshot() as store:
+            row, standing = await stand(store, command.actor, command.room_id, lock=False)
+            demand(standing, Action.READ)
+            seen = (command.room_id, row["history"] == "all", command.actor.user_id)
+            if direction == "around":
+                older = await store.timeline.before(*seen, seq, command.limit // 2)
+                newer = await store.timeline.after(*seen, seq - 1, command.limit - len(older))
+                return contract.Messages(items=_fitting([message(item) for item in [*reversed(older), *newer]]))
+            if direction == "after":
+                rows = await store.timeline.after(*seen, seq, command.limit + 1)
+            else:
+                rows = await store.timeline.before(*seen, seq, command.limit + 1)
+        items = _fitting([message(item) for item in rows[: command.limit]])
+        more = len(items) < len(rows)
+        cursor = write_cursor(f"messages:{command.room_id}", direction, items[-1].seq) if more and items else None
+        return contract.Messages(items=items if direction == "after" else items[::-1], next=cursor)
+
+    async def get(self, command: contract.MessageRequest) -> contract.Message:
+        """Raises Refused: NOT_FOUND, NOT_A_MEMBER."""
+        async with self._database.snapshot() as store:
+            row, standing = await stand(store, command.actor, command.room_id, lock=False)
+            demand(standing, Action.READ)
+            found = await store.timeline.get(
+                command.room_id, row["history"] == "all", command.actor.user_id, command.message_id
+            )
+        if found is None:
+            raise not_found("message")
+        return message(found)
+
+    async def room_events(self, command: contract.RoomEvents) -> contract.Events:
+        """What changed after a seq. Raises Refused: NOT_FOUND, NOT_A_MEMBER, RESYNC below the log's floor."""
+        stream = room_stream(command.room_id)
+        async with self._database.snapshot() as store:
+            row, standing = await stand(store, command.actor, command.room_id, lock=False)
+            demand(standing, Action.READ)
+            _check_floor(command.after, row["floor"])
+            rows = await store.streams.events(stream, command.room_id, command.after, row["head"], command.limit)
+            intervals = await store.members.intervals(command.room_id, command.actor.user_id)
+        return _events(
+            [
+                (
+                    item["seq"],
+                    event_frame(stream, item, row) if visible(row["history"], intervals, item["seq"]) else None,
+                )
+                for item in rows
+            ],
+            row["head"],
+        )
+
+    async def user_events(self, command: contract.UserEvents) -> contract.Events:
+        """What changed in the caller's own stream. Raises Refused: RESYNC."""
+        stream = user_stream(command.actor.user_id)
+        async with self._database.snapshot() as store:
+            head, floor = await store.streams.user_head(command.actor.user_id)
+            _check_floor(command.after, floor)
+            rows = await store.streams.events(stream, None, command.after, head, command.limit)
+        return _events([(item["seq"], event_frame(stream, item, None)) for item in rows], head)
+
+
+async def frames_between(
+    store: Store, stream: str, room: Any | None, after: int, upto: int, limit: int
+) -> list[tuple[int, bytes, Any]]:
+    """(seq, frame, row) of a stream's range. room: its row, for a room's stream."""
+    room_id: UUID | None = None if room is None else room["id"]
+    rows = await store.streams.events(stream, room_id, after, upto, limit)
+    return [(row["seq"], event_frame(stream, row, room), row) for row in rows]
+
+
+def _where(command: contract.Page) -> tuple[str, int]:
+    if command.cursor is not None:
+        direction, seq = read_cursor(command.cursor, f"messages:{command.room_id}", tuple[str, int])
+        return direction, seq
+    if command.around is not None:
+        return "around", command.around
+    if command.after is not None:
+        return "after", command.after
+    return "before", NEWEST if command.before is None else command.before
+
+
+def _fitting(items: list[contract.Message]) -> list[contract.Message]:
+    """As many from the beginning as one reply carries."""
+    size = 0
+    for index, item in enumerate(items):
+        size += len(msgspec.json.encode(item))
+        if index and size > REPLY_BYTES:
+            return items[:index]
+    return items
+
+
+def _check_floor(after: int, floor: int) -> None:
+    if after < 0:
+        raise invalid(after="a seq, which is not negative")
+    if after < floor:
+        raise Refused(
+            Code.RESYNC, "The log no longer reaches back that far; read the room again and go on from its head."
+        )
+
+
+def _events(items: list[tuple[int, bytes | None]], head: int) -> contract.Events:
+    """Frames that fit one reply; None stands for what the caller may not see, which is passed over."""
+    frames: list[msgspec.Raw] = []
+    size = 0
+    last: int | None = None
+    for seq, frame in items:
+        size += 0 if frame is None else len(frame)
+        if frames and size > REPLY_BYTES:
+            break
+        if frame is not None:
+            frames.append(msgspec.Raw(frame))
+        last = seq
+    return contract.Events(items=frames, head=head, next=str(last) if last is not None and last < head else None)

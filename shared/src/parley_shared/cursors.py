@@ -1,0 +1,24 @@
+"""Cursors: where a list goes on, opaque to clients, bound to the question that it answers."""
+
+import base64
+from typing import Any
+
+import msgspec
+
+from parley_shared.errors import Code, Refused
+
+
+def write_cursor(question: str, *values: object) -> str:
+    """question: what list it belongs to; values: the last item's sort key, whatever JSON can hold."""
+    return base64.urlsafe_b64encode(msgspec.json.encode([question, *values])).rstrip(b"=").decode()
+
+
+def read_cursor(cursor: str, question: str, shape: type[Any]) -> Any:  # Any: the caller names a tuple type
+    """The values, as `shape` (a tuple type). Raises Refused: BAD_CURSOR."""
+    try:
+        raw = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=list[Any])
+        if not raw or raw[0] != question:
+            raise ValueError("another list's")
+        return msgspec.convert(raw[1:], shape)
+    except (ValueError, msgspec.MsgspecError):
+        raise Refused(Code.BAD_CURSOR, "The cursor does not belong to this list; start again without one.") from None
