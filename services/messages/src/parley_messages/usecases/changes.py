@@ -8,6 +8,7 @@ from parley_messages.publisher import Committed, LivePublisher, render
 from parley_messages.store import Store
 from parley_shared.contracts import frames
 from parley_shared.contracts.frames import AnyEventBody
+from parley_shared.contracts.messages import Room
 from parley_shared.ids import room_stream, user_stream
 
 
@@ -63,7 +64,7 @@ class Changes:
             frames.MemberUpdated(at=row.at, actor_id=self.actor, user_id=user_id, role=role),  # type: ignore[arg-type]
         )
 
-    async def room_updated(self, room_id: UUID, room: "frames.Room") -> None:
+    async def room_updated(self, room_id: UUID, room: Room) -> None:
         row = await self.store.streams.append_room(room_id, "room.updated", actor=self.actor)
         self._note(room_id, row.seq, frames.RoomUpdated(at=row.at, actor_id=self.actor, room=room), replayable=False)
 

@@ -52,8 +52,9 @@ class Rooms:
         """
         if command.encryption != "plain":
             raise invalid(encryption="sealed rooms are not available on this installation")
-        values = {
-            "id": new_id(),
+        room_id = new_id()
+        values: dict[str, Any] = {
+            "id": room_id,
             "kind": "room",
             "name": _name(command.name),
             "topic": clean(command.topic, field="topic", least=0, most=ROOM_TOPIC_CHARS),
@@ -67,14 +68,14 @@ class Rooms:
         actor = command.actor.user_id
         async with self._database.begin() as store:
             if command.idempotency_key is not None:
-                known = await self._known(store, command, values["id"])
+                known = await self._known(store, command, room_id)
                 if known is not None:
                     return contract.RoomAnswer(room=await self._mine(store, command.actor, known), created=False)
             changes = Changes(store, actor)
             await store.rooms.insert(values)
-            from_seq = await changes.joined(values["id"], actor, "owner")
-            await changes.tell_joined(values["id"], {actor: from_seq})
-            answer = await self._mine(store, command.actor, values["id"])
+            from_seq = await changes.joined(room_id, actor, "owner")
+            await changes.tell_joined(room_id, {actor: from_seq})
+            answer = await self._mine(store, command.actor, room_id)
         await self._tell(changes)
         return contract.RoomAnswer(room=answer, created=True)
 
