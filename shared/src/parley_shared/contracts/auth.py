@@ -217,14 +217,17 @@ class UserIds(Wire, frozen=True, kw_only=True):
     ids: list[UUID]
 
 
-REGISTER = user_rpc("auth", "register", Register, Me, timeout=5.0)
-LOGIN = user_rpc("auth", "login", Login, Tokens, timeout=5.0)
+HASHING_TIMEOUT_S = 15.0
+"""Seconds for verbs that hash a password: they queue behind each other, a tenth of a second of a core each."""
+
+REGISTER = user_rpc("auth", "register", Register, Me, timeout=HASHING_TIMEOUT_S)
+LOGIN = user_rpc("auth", "login", Login, Tokens, timeout=HASHING_TIMEOUT_S)
 REFRESH = user_rpc("auth", "refresh", Refresh, Tokens)
 LOGOUT = user_rpc("auth", "logout", Logout, Empty, repeatable=True)
 SESSIONS = user_rpc("auth", "sessions", OnlyActor, Sessions, repeatable=True)
 END_SESSION = user_rpc("auth", "end_session", EndSession, Empty, repeatable=True)
-CHANGE_PASSWORD = user_rpc("auth", "change_password", ChangePassword, Empty)
-RESET_PASSWORD = user_rpc("auth", "reset_password", ResetPassword, Empty)
+CHANGE_PASSWORD = user_rpc("auth", "change_password", ChangePassword, Empty, timeout=HASHING_TIMEOUT_S)
+RESET_PASSWORD = user_rpc("auth", "reset_password", ResetPassword, Empty, timeout=HASHING_TIMEOUT_S)
 ME = user_rpc("auth", "me", OnlyActor, Me, repeatable=True)
 UPDATE_ME = user_rpc("auth", "update_me", UpdateMe, Me)
 GET_USER = user_rpc("auth", "get_user", GetUser, User, repeatable=True)

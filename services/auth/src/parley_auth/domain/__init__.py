@@ -1,0 +1,1 @@
+"""Rules and values of accounts: pure, tested without a database."""

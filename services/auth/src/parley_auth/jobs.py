@@ -1,0 +1,53 @@
+"""Periodic work: looking after the signing keys, and forgetting what is over."""
+
+from datetime import timedelta
+
+import structlog
+
+from parley_auth.domain.throttles import STALE
+from parley_auth.keyring import Keyring
+from parley_auth.settings import Settings
+from parley_auth.store import Begin
+
+log = structlog.get_logger(__name__)
+
+CLEAN_EVERY_S = 600.0
+
+
+class Jobs:
+    """Each run takes its lease in PostgreSQL, so that replicas take turns and never get in each other's way."""
+
+    def __init__(self, begin: Begin, keyring: Keyring, settings: Settings) -> None:
+        self._begin = begin
+        self._keyring = keyring
+        self._settings = settings
+
+    @property
+    def rotate_every_s(self) -> float:
+        """Often enough that a key due two lifetimes ahead is never late by much."""
+        return min(60.0, self._settings.access_lifetime_s / 4)
+
+    async def rotate_keys(self) -> None:
+        """Make the next signing key when it is due, and forget the dead."""
+        await self._keyring.rotate()
+
+    async def clean(self) -> None:
+        """Delete expired sessions, tokens and codes, old attempts, logins and revocations."""
+        settings = self._settings
+        window = timedelta(seconds=max(settings.login_window_s, settings.registration_window_s)) + 2 * STALE
+        async with self._begin() as store:
+            if not await store.keys.try_cleaning():
+                return
+            now = await store.now()
+            deleted = {
+                "attempts": await store.throttles.delete_before(now - window),
+                "logins": await store.journal.delete_logins_before(now - timedelta(days=settings.login_audit_days)),
+                "sessions": await store.sessions.delete_expired(now),
+                "codes": await store.codes.delete_expired(now),
+                # A day longer than they can matter: they also say that a session's end was asked for before.
+                "revocations": await store.revocations.delete_before(
+                    now - 2 * settings.access_lifetime - timedelta(days=1)
+                ),
+            }
+        if any(deleted.values()):
+            log.info("cleaned", **deleted)
