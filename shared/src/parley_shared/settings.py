@@ -13,7 +13,7 @@ def _limit(value: object) -> object:
     return None if isinstance(value, str) and value.strip().lower() == "off" else value
 
 
-Limit = Annotated[int | None, BeforeValidator(_limit), Field(ge=1)]
+Limit = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_limit)]
 """A number, or `off` (None)."""
 
 
