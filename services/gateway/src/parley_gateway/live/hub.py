@@ -53,6 +53,7 @@ class Hub:
     may only be late, and a short wait often brings them."""
 
     __slots__ = (
+        "_ends",
         "_held",
         "_held_head",
         "_pending",
