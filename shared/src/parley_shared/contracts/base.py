@@ -34,14 +34,20 @@ class UserRequest(Wire, frozen=True, kw_only=True):
     actor: Actor
 
 
+NOTHING = msgspec.Raw(b"null")
+
+
 class Problem(Wire, frozen=True, kw_only=True):
-    """A refusal as it crosses the wire; the same fields as in RFC 9457's document."""
+    """A refusal as it crosses the wire; the same fields as in RFC 9457's document.
+
+    current: any JSON, `null` for none; msgspec cannot decode a `Raw | None`.
+    """
 
     code: str
     detail: str
     retry_after_ms: int | None = None
     errors: dict[str, str] | None = None
-    current: msgspec.Raw | None = None
+    current: msgspec.Raw = NOTHING
 
 
 Req = TypeVar("Req", bound=Wire)

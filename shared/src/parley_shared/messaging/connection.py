@@ -59,10 +59,12 @@ class Bus:
     async def close(self) -> None:
         """Send what is waiting and close; used when the process ends."""
         self._closing = True
-        if self.client.is_connected:
-            await self.client.drain()
-        else:
-            await self.client.close()
+        # Where the link goes in the middle of it, what waits can no longer be sent; a process that ends need not fail for that.
+        for step in (self.client.drain, self.client.close) if self.client.is_connected else (self.client.close,):
+            try:
+                await step()
+            except (OSError, nats.errors.Error) as error:
+                log.warning("nats.unsent", error=repr(error))
 
     async def _on_lost(self) -> None:
         if not self._closing:

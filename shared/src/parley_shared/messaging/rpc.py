@@ -17,7 +17,7 @@ from nats.micro.request import Request
 from nats.micro.service import EndpointConfig, EndpointStats, Service, ServiceConfig
 from prometheus_client import Counter, Histogram
 
-from parley_shared.contracts.base import Problem, Rpc, Wire
+from parley_shared.contracts.base import NOTHING, Problem, Rpc, Wire
 from parley_shared.errors import STATUS, Code, Refused, unavailable
 from parley_shared.messaging.connection import Bus
 
@@ -130,7 +130,11 @@ def _refusal(data: bytes) -> Refused:
     except ValueError:  # an owner of a later version: its sentence is still worth more than nothing
         code = Code.INTERNAL
     return Refused(
-        code, problem.detail, retry_after_ms=problem.retry_after_ms, errors=problem.errors, current=problem.current
+        code,
+        problem.detail,
+        retry_after_ms=problem.retry_after_ms,
+        errors=problem.errors,
+        current=None if bytes(problem.current) == bytes(NOTHING) else problem.current.copy(),
     )
 
 
@@ -246,7 +250,7 @@ async def _answer_refusal(request: Request, refusal: Refused) -> None:
         detail=refusal.detail,
         retry_after_ms=refusal.retry_after_ms,
         errors=refusal.errors,
-        current=None if refusal.current is None else msgspec.Raw(_encode(refusal.current)),
+        current=NOTHING if refusal.current is None else msgspec.Raw(_encode(refusal.current)),
     )
     headers = {HEADER_ERROR_CODE: str(STATUS[refusal.code].value), HEADER_ERROR: str(refusal.code)}
     await request.respond(_encode(problem), headers=headers)
