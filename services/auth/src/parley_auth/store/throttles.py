@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley_auth.domain.throttles import STALE, Guard, Kind
@@ -22,32 +22,23 @@ class Throttles:
         for number in sorted(guard.lock for guard in guards):
             await self._connection.execute(select(func.pg_advisory_xact_lock(number)))
 
-    async def settled(self, guard: Guard, now: datetime) -> list[datetime]:
-        """When the last `limit` attempts of the window failed, newest first; lost ones count as failed."""
-        rows = await self._connection.execute(
-            select(attempts.c.at)
-            .where(
-                attempts.c.kind == guard.kind,
-                attempts.c.key == guard.key,
-                attempts.c.at > now - guard.window,
-                or_(attempts.c.pending.is_(False), attempts.c.at <= now - STALE),
-            )
-            .order_by(attempts.c.at.desc())
-            .limit(guard.limit)
-        )
-        return [row[0] for row in rows]
+    async def seen(self, guard: Guard, now: datetime) -> tuple[list[datetime], int]:
+        """When attempts of the window failed, newest first, and how many are under way; a lost one counts as failed.
 
-    async def pending(self, guard: Guard, now: datetime) -> int:
-        """How many are under way."""
-        found = await self._connection.execute(
-            select(func.count()).where(
-                attempts.c.kind == guard.kind,
-                attempts.c.key == guard.key,
-                attempts.c.pending.is_(True),
-                attempts.c.at > now - STALE,
-            )
+        Both come from one statement: between two, an attempt that fails would move from the one count to the other unseen.
+        """
+        rows = await self._connection.execute(
+            select(attempts.c.at, and_(attempts.c.pending.is_(True), attempts.c.at > now - STALE))
+            .where(attempts.c.kind == guard.kind, attempts.c.key == guard.key, attempts.c.at > now - guard.window)
+            .order_by(attempts.c.at.desc())
         )
-        return int(found.scalar_one())
+        settled, pending = [], 0
+        for at, under_way in rows:
+            if under_way:
+                pending += 1
+            else:
+                settled.append(at)
+        return settled, pending
 
     async def begin(self, attempt_id: UUID, guards: Sequence[Guard], at: datetime) -> None:
         await self._connection.execute(

@@ -99,4 +99,5 @@ class Door:
             await asyncio.sleep(_PAUSE_S)
 
     async def _judge(self, store: Store, guard: Guard, now: datetime) -> Verdict:
-        return judge(guard, await store.throttles.settled(guard, now), await store.throttles.pending(guard, now), now)
+        settled, pending = await store.throttles.seen(guard, now)
+        return judge(guard, settled, pending, now)
