@@ -1,0 +1,1 @@
+"""The only door for clients: HTTP and WebSocket."""

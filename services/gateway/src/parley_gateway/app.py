@@ -1,0 +1,142 @@
+"""The composition root: settings → bus, tokens, the live side, routes → one uvicorn."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from parley_gateway import problems, reference
+from parley_gateway.deps import Parts
+from parley_gateway.live.app import Live
+from parley_gateway.live.protocol import SocketProtocol
+from parley_gateway.middleware import Door
+from parley_gateway.readiness import Readiness
+from parley_gateway.revocations import Revocations
+from parley_gateway.routes import accounts, admin, messages, rooms, service, users
+from parley_gateway.settings import Settings
+from parley_gateway.tokens import TokenVerifier
+from parley_shared import process
+from parley_shared.limits import FRAME_BYTES
+from parley_shared.service import running
+
+log = structlog.get_logger(__name__)
+
+SERVICE: Final = "gateway"
+PREFIX = "/api/v1"
+STOP_S = 3
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the process has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def make_app(parts: Parts, version: str) -> FastAPI:
+    """The HTTP side, without the WebSocket."""
+    app = FastAPI(
+        title="Parley",
+        version=version,
+        description="Real-time chat. The WebSocket is described by /asyncapi.json.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+    app.state.parts = parts
+    problems.install(app)
+    reference.install(app)
+    app.include_router(service.router)
+    # Before users: /users/me/events must not be taken for a user.
+    for router in (messages.router, accounts.router, users.router, rooms.router, admin.router):
+        app.include_router(router, prefix=PREFIX)
+    if parts.settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=parts.settings.allowed_origins,
+            allow_methods=["*"],
+            allow_headers=["authorization", "content-type", "idempotency-key"],
+            allow_credentials=True,
+            max_age=600,
+        )
+    app.add_middleware(Door, body_bytes=parts.settings.body_bytes)
+    return app
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until told to stop; then readiness goes off, clients are sent elsewhere, and the rest is finished."""
+    async with running(SERVICE, settings) as running_service:
+        bus, rpc, health = running_service.bus, running_service.rpc, running_service.health
+        verifier = TokenVerifier(rpc)
+        revocations = Revocations(bus, rpc)
+        await revocations.start()
+        keys = asyncio.create_task(verifier.keep_fresh(), name="jwks")
+        live = Live(bus=bus, rpc=rpc, verifier=verifier, revocations=revocations, settings=settings)
+        await live.start()
+        version = process.service_version(SERVICE)
+        parts = Parts(
+            settings=settings,
+            rpc=rpc,
+            verifier=verifier,
+            revocations=revocations,
+            lanes=live.lanes,
+            readiness=Readiness(rpc, health, version),
+        )
+        app = make_app(parts, version)
+        live.mount(app)
+
+        async def knows_keys() -> str | None:
+            return None if verifier.keys else "auth's keys are not known yet"
+
+        async def knows_revocations() -> str | None:
+            return None if revocations.fresh else "auth has not answered for a minute"
+
+        health.add("keys", knows_keys)
+        health.add("revocations", knows_revocations)
+        server = _Server(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                http="httptools",
+                ws=SocketProtocol,
+                ws_max_size=FRAME_BYTES,
+                ws_per_message_deflate=False,
+                ws_ping_interval=None,
+                ws_ping_timeout=None,
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                date_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=STOP_S,
+                backlog=4096,
+            )
+        )
+        serving = asyncio.create_task(server.serve(), name="http")
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            stopping.cancel()
+            serving.result()
+            raise OSError(f"{settings.host}:{settings.port} cannot be served")
+        health.draining = True
+        await live.drain()
+        server.should_exit = True
+        await serving
+        await live.stop()
+        keys.cancel()
+        await asyncio.gather(keys, return_exceptions=True)
+        await revocations.stop()
+
+
+def main() -> None:
+    """`parley-gateway`."""
+    process.main(SERVICE, Settings, run)

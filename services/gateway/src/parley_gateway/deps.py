@@ -1,0 +1,101 @@
+"""What routes ask for: who is calling, from where, which page, and the way to the other services."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
+
+import msgspec
+from fastapi import Depends, Query, Request
+from fastapi.security import HTTPBearer
+from starlette.responses import Response
+
+from parley_gateway.live.lanes import Lanes
+from parley_gateway.readiness import Readiness
+from parley_gateway.revocations import Revocations
+from parley_gateway.settings import Settings
+from parley_gateway.tokens import TokenVerifier
+from parley_shared.contracts.auth import Client
+from parley_shared.contracts.base import Actor
+from parley_shared.errors import Code, Refused
+from parley_shared.limits import PAGE_DEFAULT, PAGE_MAX
+from parley_shared.messaging.rpc import RpcClient
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What app.py has wired; every request finds it in `app.state.parts`."""
+
+    settings: Settings
+    rpc: RpcClient
+    verifier: TokenVerifier
+    revocations: Revocations
+    lanes: Lanes
+    readiness: Readiness
+
+
+def parts(request: Request) -> Parts:
+    return cast(Parts, request.app.state.parts)
+
+
+def rpc(request: Request) -> RpcClient:
+    return parts(request).rpc
+
+
+def bearer(request: Request) -> str:
+    """The access token. Raises Refused: UNAUTHENTICATED."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise Refused(Code.UNAUTHENTICATED, "Send an access token: Authorization: Bearer …")
+    return token.strip()
+
+
+async def caller(request: Request) -> Actor:
+    """Whoever the token says. Raises Refused: UNAUTHENTICATED, BAD_TOKEN, TOKEN_EXPIRED, UNAVAILABLE."""
+    found = parts(request)
+    claims = await found.verifier.verify(bearer(request))
+    found.revocations.check(claims)
+    return Actor(user_id=claims.user_id, session_id=claims.session_id, role=claims.role)
+
+
+def client(request: Request) -> Client:
+    """The other end's address and program; behind a trusted proxy, the address that it names."""
+    peer = request.client.host if request.client is not None else ""
+    if peer in parts(request).settings.trusted_proxies:
+        forwarded = request.headers.get("x-forwarded-for", "")
+        peer = forwarded.rpartition(",")[2].strip() or peer
+    return Client(ip=peer[:64], user_agent=request.headers.get("user-agent", "")[:200])
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    limit: int
+    cursor: str | None
+
+
+def paging(
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Items in a page.")] = PAGE_DEFAULT,
+    cursor: Annotated[str | None, Query(max_length=500, description="`next` of the page before.")] = None,
+) -> Paging:
+    return Paging(limit, cursor)
+
+
+# The scheme is only described here, so that /docs offers it; `caller` does the checking.
+_described = HTTPBearer(auto_error=False, description="The access token of POST /auth/token.")
+
+Caller = Annotated[Actor, Depends(caller), Depends(_described)]
+Token = Annotated[str, Depends(bearer)]
+Calls = Annotated[RpcClient, Depends(rpc)]
+Wired = Annotated[Parts, Depends(parts)]
+Peer = Annotated[Client, Depends(client)]
+Pages = Annotated[Paging, Depends(paging)]
+
+
+def json_answer(value: Any, status: int = 200) -> Response:  # Any: whatever msgspec encodes
+    """A wire struct as it is, without a second model of it."""
+    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
+
+
+NO_CONTENT = 204
+
+
+def nothing() -> Response:
+    return Response(status_code=NO_CONTENT)

@@ -1,0 +1,68 @@
+"""What every HTTP request passes: a request id, a bound on its body, security headers. Plain ASGI, since it runs for all."""
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from parley_gateway.problems import REQUEST_ID, problem, request_id
+from parley_shared.errors import Code, Refused
+
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+DEFAULT_CSP = "default-src 'none'; frame-ancestors 'none'"
+
+
+class _TooLargeError(Exception):
+    """The body has passed its bound."""
+
+
+class Door:
+    """body_bytes: the most that a request's body may hold, counted while it comes, whatever Content-Length says."""
+
+    def __init__(self, app: ASGIApp, *, body_bytes: int) -> None:
+        self._app = app
+        self._body_bytes = body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        identifier = request_id(request)
+        counted = 0
+        started = False
+
+        async def bounded() -> Message:
+            nonlocal counted
+            message = await receive()
+            counted += len(message.get("body", b""))
+            if counted > self._body_bytes:
+                raise _TooLargeError
+            return message
+
+        async def dressed(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID] = identifier
+                for name, value in SECURITY.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Content-Security-Policy", DEFAULT_CSP)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            declared = request.headers.get("content-length", "0")
+            if declared.isdigit() and int(declared) > self._body_bytes:
+                raise _TooLargeError
+            await self._app(scope, bounded, dressed)
+        except _TooLargeError:
+            if started:
+                raise
+            refusal = Refused(Code.TOO_LARGE, f"The body is larger than {self._body_bytes} bytes.")
+            await problem(request, refusal)(scope, receive, dressed)

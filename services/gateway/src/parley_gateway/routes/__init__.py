@@ -1,0 +1,1 @@
+"""HTTP, one module an owner: parse, call, answer."""

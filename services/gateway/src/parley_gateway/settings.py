@@ -1,0 +1,44 @@
+"""What a gateway is told at its start."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from parley_shared.settings import Limit, ServiceSettings, SettingsConfigDict
+
+
+def _listed(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Listed = Annotated[list[str], BeforeValidator(_listed)]
+"""A list in one variable, separated by commas."""
+
+
+class Settings(ServiceSettings):
+    """Environment variables with the prefix PARLEY_GATEWAY_.
+
+    allowed_origins: pages of other hosts that may call and open sockets (`https://chat.example`); its own always may.
+    trusted_proxies: addresses whose X-Forwarded-For is believed. public_url: under https, cookies are `__Secure-`.
+    lanes: SEND_MANYs in flight at once. frames_per_second: of one socket, with a burst of 200; `off` is a value of every
+    limit. resumes_per_second: how fast a returning crowd is let in. drain_seconds: over which a stopping gateway sends
+    its clients away, at most closes_per_second.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PARLEY_GATEWAY_", frozen=True, extra="ignore", enable_decoding=False)
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str = ""
+    allowed_origins: Listed = Field(default_factory=list)
+    trusted_proxies: Listed = Field(default_factory=list)
+    body_bytes: int = 262_144
+    lanes: int = Field(default=8, ge=1, le=256)
+    frames_per_second: Limit = 50
+    connections_per_user: Limit = 50
+    connections_per_ip: Limit = 10_000
+    unauthenticated_per_ip: Limit = 2_000
+    resumes_per_second: Limit = 100
+    resumes_burst: int = Field(default=500, ge=1)
+    drain_seconds: float = Field(default=3.0, ge=0)
+    closes_per_second: int = Field(default=500, ge=1)
