@@ -10,6 +10,7 @@ from parley_shared.contracts.auth import (
     AdminResetCode,
     AdminUpdateUser,
     AdminUser,
+    ChangePassword,
     ListAdminUsers,
     Logout,
     RevokedSince,
@@ -18,7 +19,20 @@ from parley_shared.contracts.base import Actor
 from parley_shared.errors import Code, Refused
 from parley_shared.ids import new_id
 
-from .harness import Auth, Person, admin, login, person, refresh, refusal, register, together, unique
+from .harness import (
+    OTHER_PASSWORD,
+    PASSWORD,
+    Auth,
+    Person,
+    admin,
+    login,
+    person,
+    refresh,
+    refusal,
+    register,
+    together,
+    unique,
+)
 
 
 def update(
@@ -65,6 +79,19 @@ async def test_an_admins_verb_needs_the_admins_own_living_token(auth: Auth) -> N
     await invite(good)
     await parts.use_cases.sessions.logout(Logout(refresh_token=boss.tokens.refresh_token))
     assert (await refusal(invite(good))).code == Code.BAD_TOKEN
+
+
+async def test_a_token_from_before_the_account_changed_has_to_be_renewed(auth: Auth) -> None:
+    parts = await auth.replica()
+    boss = await admin(parts)
+    await parts.use_cases.passwords.change_password(
+        ChangePassword(actor=boss.actor, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    )
+    invite = parts.use_cases.admin.invite
+    stale = invite(AdminInvite(actor=boss.actor, token=boss.tokens.access_token))
+    assert (await refusal(stale)).code == Code.TOKEN_EXPIRED
+    renewed = await refresh(parts, boss.tokens.refresh_token)
+    await invite(AdminInvite(actor=boss.actor, token=renewed.access_token))
 
 
 async def test_a_token_of_a_key_that_is_not_ours_is_refused(auth: Auth) -> None:
