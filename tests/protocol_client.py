@@ -128,7 +128,7 @@ class Socket:
         import json
 
         assert self.connection is not None
-        await self.connection.send(json.dumps(frame))
+        await self.connection.send(json.dumps(frame, ensure_ascii=False))
 
     async def command(self, type: str, within: float = 10.0, **fields: Any) -> Frame:  # noqa: A002
         """Send it and return its ack or error."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, cast
 
 import msgspec
 from fastapi import Depends, Query, Request
-from fastapi.security import HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.responses import Response
 
 from parley_gateway.live.lanes import Lanes
@@ -48,7 +48,13 @@ def bearer(request: Request) -> str:
     return token.strip()
 
 
-async def caller(request: Request) -> Actor:
+# The scheme is only described here, so that /docs offers it; `caller` does the checking.
+_described = HTTPBearer(auto_error=False, description="The access token of POST /auth/token.")
+
+
+async def caller(
+    request: Request, _scheme: Annotated[HTTPAuthorizationCredentials | None, Depends(_described)] = None
+) -> Actor:
     """Whoever the token says. Raises Refused: UNAUTHENTICATED, BAD_TOKEN, TOKEN_EXPIRED, UNAVAILABLE."""
     found = parts(request)
     claims = await found.verifier.verify(bearer(request))
@@ -78,10 +84,7 @@ def paging(
     return Paging(limit, cursor)
 
 
-# The scheme is only described here, so that /docs offers it; `caller` does the checking.
-_described = HTTPBearer(auto_error=False, description="The access token of POST /auth/token.")
-
-Caller = Annotated[Actor, Depends(caller), Depends(_described)]
+Caller = Annotated[Actor, Depends(caller)]
 Token = Annotated[str, Depends(bearer)]
 Calls = Annotated[RpcClient, Depends(rpc)]
 Wired = Annotated[Parts, Depends(parts)]

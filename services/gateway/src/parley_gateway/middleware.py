@@ -4,7 +4,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from parley_gateway.problems import REQUEST_ID, problem, request_id
+from parley_gateway.problems import REQUEST_ID, bug, problem, request_id
 from parley_shared.errors import Code, Refused
 
 SECURITY = {
@@ -66,3 +66,7 @@ class Door:
                 raise
             refusal = Refused(Code.TOO_LARGE, f"The body is larger than {self._body_bytes} bytes.")
             await problem(request, refusal)(scope, receive, dressed)
+        except Exception as error:  # noqa: BLE001 — the last resort of every request; higher up it would be logged again
+            answer = bug(request, error)
+            if not started:
+                await answer(scope, receive, dressed)

@@ -68,6 +68,12 @@ def problem(request: Request, refusal: Refused, *, status: int | None = None) ->
     return Response(msgspec.json.encode(body), status_code=code, media_type=MEDIA_TYPE, headers=headers)
 
 
+def bug(request: Request, error: Exception) -> Response:
+    """What nobody foresaw: logged once, with its trace, and answered without it."""
+    log.error("http.bug", request_id=request_id(request), path=request.url.path, exc_info=error)
+    return problem(request, Refused(Code.INTERNAL, "Something went wrong on our side; it has been logged."))
+
+
 def install(app: FastAPI) -> None:
     """Register the handlers."""
 
@@ -103,14 +109,9 @@ def install(app: FastAPI) -> None:
             answer.headers[name] = value
         return answer
 
-    async def bug(request: Request, error: Exception) -> Response:
-        log.error("http.bug", request_id=request_id(request), path=_route(request), exc_info=error)
-        return problem(request, Refused(Code.INTERNAL, "Something went wrong on our side; it has been logged."))
-
     app.add_exception_handler(Refused, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http_error)
-    app.add_exception_handler(Exception, bug)
 
 
 def _route(request: Request) -> str:
