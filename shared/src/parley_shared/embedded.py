@@ -13,6 +13,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -76,6 +77,18 @@ def postgres_user() -> str | None:
     raise RuntimeError("PostgreSQL does not run as root, and this machine has neither the user postgres nor nobody.")
 
 
+def identity(user: str | None) -> dict[str, Any]:
+    """Arguments for `subprocess` that make a process wholly this user's; none for ourselves.
+
+    `user=` alone changes the uid and keeps our groups: the process would still be in root's, and where a folder lets only
+    others pass (0701, see `open_path`) that group's rights, none, would count.
+    """
+    if user is None:
+        return {}
+    account = pwd.getpwnam(user)
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+
 def open_path(path: Path) -> None:
     """Let another user pass through the folders above `path`; nothing becomes readable."""
     for folder in path.resolve().parents:
@@ -109,7 +122,7 @@ def prepare_postgres(data: Path, password: str) -> None:
                 "--pgdata", data, "--username", ADMIN, f"--pwfile={secret}", "--auth=scram-sha-256",
                 "--encoding=UTF8", "--locale=C", "--data-checksums", "--no-instructions",
             ],
-            check=True, capture_output=True, text=True, user=user, cwd="/",
+            check=True, capture_output=True, text=True, cwd="/", **identity(user),
         )  # fmt: skip
         with (data / "postgresql.conf").open("a") as config:
             config.writelines(f"{name} = {value}\n" for name, value in POSTGRES_SETTINGS.items())

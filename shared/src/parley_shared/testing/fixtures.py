@@ -84,7 +84,9 @@ def _run_until_ready(
     command: list[str], ready: Callable[[], bool], log: Path, user: str | None
 ) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, user=user, cwd="/")
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd="/", **embedded.identity(user)
+        )
     deadline = time.monotonic() + 30
     while not ready():
         if process.poll() is not None or time.monotonic() > deadline:
