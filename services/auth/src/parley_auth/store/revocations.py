@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley_auth.tables import revocation_head, revocations
@@ -90,9 +90,6 @@ class Revocations:
             select(exists().where(revocations.c.session_id == session_id, revocations.c.user_id == user_id))
         )
         return bool(found.scalar_one())
-
-    async def count(self) -> int:
-        return int((await self._connection.execute(select(func.count()).select_from(revocations))).scalar_one())
 
     async def delete_before(self, at: datetime) -> int:
         return (await self._connection.execute(delete(revocations).where(revocations.c.at < at))).rowcount
