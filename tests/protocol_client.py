@@ -13,6 +13,18 @@ from websockets.asyncio.client import ClientConnection, connect
 PASSWORD = "a long enough passphrase"  # noqa: S105
 Frame = dict[str, Any]
 
+_opened: list["Person | Socket"] = []
+
+
+async def close_everything() -> None:
+    """After each test: whatever it has opened and not closed."""
+    while _opened:
+        opened = _opened.pop()
+        if isinstance(opened, Person):
+            await opened.http.aclose()
+        else:
+            await opened.close()
+
 
 class Person:
     """A registered user with an access token."""
@@ -24,6 +36,7 @@ class Person:
         self.token = ""
         self.refresh_token = ""
         self.http = httpx2.AsyncClient(base_url=f"{url}/api/v1", timeout=20)
+        _opened.append(self)
 
     async def register(self, **more: Any) -> "Person":
         answer = await self.http.post("/auth/register", json={"username": self.username, "password": PASSWORD, **more})
@@ -86,6 +99,7 @@ class Socket:
         self._news = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
         self.closed: tuple[int, str] | None = None
+        _opened.append(self)
 
     async def connect(self) -> "Socket":
         """As far as `hello`."""
@@ -183,6 +197,8 @@ class Socket:
 
     async def close(self) -> None:
         if self.connection is not None:
+            if self.closed is None:
+                self.connection.transport.resume_reading()
             await self.connection.close()
         if self._task is not None:
             await self._task

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from tests.conftest import Suite
-from tests.protocol_client import Person
+from tests.protocol_client import Person, close_everything
 
 NewPerson = Callable[..., Awaitable[Person]]
 
@@ -16,17 +16,19 @@ NewPerson = Callable[..., Awaitable[Person]]
 @pytest.fixture
 async def person(suite: Suite) -> AsyncIterator[NewPerson]:
     """`await person()` registers somebody new at the first gateway, `await person(1)` at the second."""
-    made: list[Person] = []
-
     async def new(gateway: int = 0, **more: object) -> Person:
         somebody = Person(suite.urls[gateway], f"u{secrets.token_hex(6)}")
         await somebody.register(**more)
-        made.append(somebody)
         return somebody
 
     yield new
-    for somebody in made:
-        await somebody.http.aclose()
+    await close_everything()
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_left_open() -> AsyncIterator[None]:
+    yield
+    await close_everything()
 
 
 @pytest.fixture

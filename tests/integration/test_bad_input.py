@@ -106,6 +106,7 @@ async def test_forged_tokens_are_refused_everywhere(suite: Suite, person: NewPer
         keys = (await http.get("/.well-known/jwks.json")).json()["keys"]
     public = next(key for key in keys if key["kid"] == header["kid"])
     foreign = Ed25519PrivateKey.generate()
+    named = {"kid": header["kid"], "typ": header["typ"]}
 
     def unpadded(value: bytes) -> str:
         return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
@@ -113,13 +114,13 @@ async def test_forged_tokens_are_refused_everywhere(suite: Suite, person: NewPer
     none = f"{unpadded(json.dumps({**header, 'alg': 'none'}).encode())}.{unpadded(json.dumps(claims).encode())}."
     forged = {
         "none": none,
-        "HS256 with the public key": jwt.encode(claims, public["x"] + "=" * 20, "HS256", headers=header),
-        "another key": jwt.encode(claims, foreign, "EdDSA", headers=header),
-        "unknown kid": jwt.encode(claims, foreign, "EdDSA", headers={**header, "kid": "nobody"}),
+        "HS256 with the public key": jwt.encode(claims, public["x"] + "=" * 20, "HS256", headers=named),
+        "another key": jwt.encode(claims, foreign, "EdDSA", headers=named),
+        "unknown kid": jwt.encode(claims, foreign, "EdDSA", headers={**named, "kid": "nobody"}),
         "cut": alice.token[:-4],
         "empty": "",
         "rubbish": "a.b.c",
-        "other audience": jwt.encode({**claims, "aud": "others"}, foreign, "EdDSA", headers=header),
+        "other audience": jwt.encode({**claims, "aud": "others"}, foreign, "EdDSA", headers=named),
     }
     for name, token in forged.items():
         async with httpx2.AsyncClient(base_url=suite.urls[0]) as http:

@@ -96,6 +96,9 @@ class Lanes:
                 except Refused as refusal:
                     log.warning("lane.refused", code=str(refusal.code), sends=len(batch))
                     outcomes = [_unavailable(refusal.detail)] * len(batch)
+                except Exception:  # noqa: BLE001 — whatever it is, these senders get an answer and the lane goes on
+                    log.exception("lane.bug", sends=len(batch))
+                    outcomes = [_INTERNAL] * len(batch)
                 for (_, deliver), outcome in zip(batch, outcomes, strict=True):
                     deliver(outcome)
         finally:
@@ -111,6 +114,9 @@ class Lanes:
                 break
             batch.append(lane.waiting.popleft())
         return batch
+
+
+_INTERNAL = NotAccepted(code=str(Code.INTERNAL), detail="Something went wrong on our side; it has been logged.")
 
 
 def _unavailable(detail: str) -> NotAccepted:

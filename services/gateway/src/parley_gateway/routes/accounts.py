@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from starlette.responses import Response
 
 from parley_gateway.deps import Caller, Calls, Parts, Peer, Wired, json_answer, nothing
@@ -23,6 +23,19 @@ class Body(BaseModel):
     """Types are taken at their word: no number becomes a text. Unknown fields are passed over."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _whole_characters(cls, value: object, info: ValidationInfo) -> object:
+        """JSON may spell half of a surrogate pair (\\ud800), which is no character and which nothing behind here can carry."""
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise Refused(
+                    Code.BAD_TEXT, f"{info.field_name} contains half of a surrogate pair, which is not a character."
+                ) from None
+        return value
 
 
 class Registration(Body):
