@@ -13,6 +13,8 @@ import anyio
 import anyio.abc
 import psutil
 
+from parley_shared import embedded
+
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 20.0
@@ -104,7 +106,7 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 env=program.env,
-                user=program.user,
+                **embedded.identity(program.user),
                 cwd="/" if program.user is not None else None,
                 # A group of its own: Ctrl-C reaches the launcher alone, which stops everything in order.
                 start_new_session=True,
