@@ -19,6 +19,8 @@ def make_engine(url: str, *, application_name: str, pool_size: int) -> AsyncEngi
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
+        # After a restart of PostgreSQL no request pays for a connection that died with it.
+        pool_pre_ping=True,
         pool_recycle=3600,
         connect_args={
             "timeout": 5,
