@@ -1,0 +1,346 @@
+"""A running replica of messages with everything real but auth, which a small stand-in answers for behind its contract."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import pytest
+import pytest_asyncio
+
+from parley_messages.app import run
+from parley_messages.epoch import Epoch
+from parley_messages.settings import Settings
+from parley_messages.store import Database
+from parley_messages.tail import TailCache
+from parley_messages.usecases.sessions import Sessions
+from parley_shared import embedded
+from parley_shared.contracts import messages as contract
+from parley_shared.contracts.auth import KNOWN_USERS, UserIds
+from parley_shared.contracts.base import Actor, Empty, Role
+from parley_shared.contracts.frames import Event
+from parley_shared.db.bootstrap import bootstrap
+from parley_shared.errors import Code, Refused
+from parley_shared.ids import new_id
+from parley_shared.messaging.connection import Bus
+from parley_shared.messaging.rpc import RpcClient, RpcServer
+
+if TYPE_CHECKING:
+    # As a plugin it must be pytest that imports it first.
+    from parley_shared.testing.fixtures import Nats, Postgres
+
+pytest_plugins = ["parley_shared.testing.fixtures"]
+
+COUNTED = "test of how many statements"
+_decode_event = msgspec.json.Decoder(Event).decode
+
+
+@contextlib.contextmanager
+def refused(code: Code) -> Iterator[Any]:
+    """The block must be answered with exactly this refusal."""
+    with pytest.raises(Refused) as caught:
+        yield caught
+    assert caught.value.code == code, caught.value
+
+
+class Suite:
+    """What a test speaks through: the gateway's RPC client, with a method for each thing that tests do often."""
+
+    refused = staticmethod(refused)
+
+    def __init__(self, rpc: RpcClient, database: asyncpg.Pool, unknown: set[UUID]) -> None:
+        self.rpc = rpc
+        self.database = database
+        self.unknown = unknown
+
+    def user(self, role: Role = "user") -> Actor:
+        """Somebody new, whom auth knows."""
+        return Actor(user_id=new_id(), session_id=new_id(), role=role)
+
+    async def room(self, owner: Actor, *members: Actor, **settings: Any) -> contract.MyRoom:
+        """A room of the owner's (public unless `settings` say otherwise) with these members added."""
+        settings = {"name": "A room", "visibility": "public", **settings}
+        answer = await self.rpc.call(contract.CREATE_ROOM, contract.CreateRoom(actor=owner, **settings))
+        assert answer.room is not None
+        for member in members:
+            await self.add(owner, answer.room.id, member)
+        return answer.room
+
+    async def add(self, actor: Actor, room_id: UUID, member: Actor, role: Any = "member") -> contract.Member:
+        return await self.rpc.call(
+            contract.ADD_MEMBER, contract.AddMember(actor=actor, room_id=room_id, user_id=member.user_id, role=role)
+        )
+
+    async def remove(self, actor: Actor, room_id: UUID, member: Actor, reason: str | None = None) -> None:
+        await self.rpc.call(
+            contract.REMOVE_MEMBER,
+            contract.RemoveMember(actor=actor, room_id=room_id, user_id=member.user_id, reason=reason),
+        )
+
+    async def join(self, actor: Actor, room_id: UUID) -> contract.MyRoom:
+        answer = await self.rpc.call(contract.JOIN, contract.RoomRequest(actor=actor, room_id=room_id))
+        assert answer.room is not None
+        return answer.room
+
+    async def leave(self, actor: Actor, room_id: UUID) -> None:
+        await self.rpc.call(contract.LEAVE, contract.RoomRequest(actor=actor, room_id=room_id))
+
+    async def get(self, actor: Actor, room_id: UUID) -> contract.RoomAnswer:
+        return await self.rpc.call(contract.GET_ROOM, contract.RoomRequest(actor=actor, room_id=room_id))
+
+    async def mine(self, actor: Actor, room_id: UUID) -> contract.MyRoom:
+        answer = await self.get(actor, room_id)
+        assert answer.room is not None
+        return answer.room
+
+    async def update(self, actor: Actor, room_id: UUID, rev: int, **settings: Any) -> contract.RoomAnswer:
+        return await self.rpc.call(
+            contract.UPDATE_ROOM, contract.UpdateRoom(actor=actor, room_id=room_id, rev=rev, **settings)
+        )
+
+    async def set_role(self, actor: Actor, room_id: UUID, member: Actor, role: Any) -> contract.Member:
+        return await self.rpc.call(
+            contract.UPDATE_MEMBER,
+            contract.UpdateMember(actor=actor, room_id=room_id, user_id=member.user_id, role=role),
+        )
+
+    async def delete(self, actor: Actor, room_id: UUID) -> None:
+        await self.rpc.call(contract.DELETE_ROOM, contract.RoomRequest(actor=actor, room_id=room_id))
+
+    async def restore(self, actor: Actor, room_id: UUID) -> contract.MyRoom:
+        answer = await self.rpc.call(contract.RESTORE_ROOM, contract.RoomRequest(actor=actor, room_id=room_id))
+        assert answer.room is not None
+        return answer.room
+
+    async def direct(self, actor: Actor, *others: Actor) -> contract.RoomAnswer:
+        return await self.rpc.call(
+            contract.CREATE_DIRECT,
+            contract.CreateDirect(actor=actor, user_ids=[other.user_id for other in others]),
+        )
+
+    async def members(self, actor: Actor, room_id: UUID, **page: Any) -> contract.Members:
+        return await self.rpc.call(contract.LIST_MEMBERS, contract.ListMembers(actor=actor, room_id=room_id, **page))
+
+    async def try_send(self, *sends: contract.Send) -> list[contract.Accepted | contract.NotAccepted]:
+        return (await self.rpc.call(contract.SEND_MANY, contract.SendMany(sends=list(sends)))).outcomes
+
+    def message(self, actor: Actor, room_id: UUID, body: str = "Hello", **fields: Any) -> contract.Send:
+        fields = {"client_msg_id": str(new_id()), **fields}
+        return contract.Send(actor=actor, room_id=room_id, body=body, **fields)
+
+    async def send(self, actor: Actor, room_id: UUID, *bodies: str, **fields: Any) -> list[contract.Accepted]:
+        """All must be accepted."""
+        sends = [self.message(actor, room_id, body, **fields) for body in bodies or ("Hello",)]
+        accepted = []
+        for outcome in await self.try_send(*sends):
+            assert isinstance(outcome, contract.Accepted), outcome
+            accepted.append(outcome)
+        return accepted
+
+    async def page(self, actor: Actor, room_id: UUID, **where: Any) -> contract.Messages:
+        return await self.rpc.call(contract.PAGE, contract.Page(actor=actor, room_id=room_id, **where))
+
+    async def message_of(self, actor: Actor, room_id: UUID, message_id: UUID) -> contract.Message:
+        return await self.rpc.call(
+            contract.GET_MESSAGE, contract.MessageRequest(actor=actor, room_id=room_id, message_id=message_id)
+        )
+
+    async def events(self, actor: Actor, room_id: UUID, after: int = 0, limit: int = 200) -> list[Event]:
+        answer = await self.rpc.call(
+            contract.ROOM_EVENTS, contract.RoomEvents(actor=actor, room_id=room_id, after=after, limit=limit)
+        )
+        return [_decode_event(frame) for frame in answer.items]
+
+    async def own_events(self, actor: Actor, after: int = 0) -> list[Event]:
+        answer = await self.rpc.call(contract.USER_EVENTS, contract.UserEvents(actor=actor, after=after, limit=200))
+        return [_decode_event(frame) for frame in answer.items]
+
+    async def read(self, actor: Actor, room_id: UUID, seq: int) -> contract.ReadState:
+        return await self.rpc.call(contract.MARK_READ, contract.MarkRead(actor=actor, room_id=room_id, seq=seq))
+
+    async def open(self, actor: Actor, resume: contract.ResumeFrom | None = None) -> contract.SessionOpened:
+        return await self.rpc.call(contract.OPEN_SESSION, contract.OpenSession(actor=actor, resume=resume))
+
+    async def hub_range(self, stream: str, after: int = 0) -> contract.HubEvents:
+        return await self.rpc.call(contract.HUB_RANGE, contract.HubRange(stream=stream, after=after))
+
+    @staticmethod
+    def decode(frame: msgspec.Raw | bytes) -> Event:
+        return _decode_event(bytes(frame))
+
+    @staticmethod
+    def kinds(events: list[Event]) -> list[str]:
+        """As they stand in the frames."""
+        return [str(type(event.event).__struct_config__.tag) for event in events]
+
+
+@pytest.fixture(scope="session")
+def unknown() -> set[UUID]:
+    """Ids that the stand-in for auth does not know."""
+    return set()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def auth(nats: "Nats", unknown: set[UUID]) -> AsyncIterator[None]:
+    """Stands in for auth: everybody exists who was not declared unknown."""
+    bus = nats.bus("auth")
+    await bus.connect()
+    server = RpcServer(bus, service="auth", version="0.0.0", outage=lambda _error: False)
+
+    async def known(request: UserIds) -> UserIds:
+        return UserIds(ids=[user_id for user_id in request.ids if user_id not in unknown])
+
+    server.serve(KNOWN_USERS, known)
+    await server.start()
+    yield
+    await server.stop()
+    await bus.close()
+
+
+Replica = Callable[..., Awaitable[asyncio.Event]]
+
+
+@contextlib.asynccontextmanager
+async def replica(postgres: "Postgres", nats: "Nats", **settings: Any) -> AsyncIterator[None]:
+    """One process's worth of messages, until the block ends."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(
+        run(
+            Settings(
+                **{
+                    "postgres_url": await postgres.migrated("messages"),
+                    "nats_url": nats.url,
+                    "nats_user": "messages",
+                    "nats_password": nats.passwords["messages"],
+                    "rate_limit_user": None,
+                    # One role is limited, so that the limit can be tested beside everything else.
+                    "rate_limit_moderator": 10,
+                    "rate_limit_admin": None,
+                    "heads_seconds": 0.5,
+                    **settings,
+                },
+            ),
+            stop,
+        )
+    )
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 15)
+
+
+@pytest.fixture(scope="session")
+def start_replica(postgres: "Postgres", nats: "Nats") -> Any:
+    """`async with start_replica(**settings)`: a further replica of the same suite."""
+    return lambda **settings: replica(postgres, nats, **settings)
+
+
+async def _until_ready(rpc: RpcClient) -> None:
+    async with asyncio.timeout(15):
+        while True:
+            try:
+                answer = await rpc.call(contract.READY, Empty())
+            except Refused:
+                await asyncio.sleep(0.05)
+                continue
+            if answer.ready:
+                return
+            await asyncio.sleep(0.05)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def gateway(nats: "Nats") -> AsyncIterator[RpcClient]:
+    """The only one who may call the verbs of users."""
+    bus = nats.bus("gateway")
+    await bus.connect()
+    rpc = RpcClient(bus)
+    await rpc.start()
+    yield rpc
+    await bus.close()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def admin_pool(postgres: "Postgres") -> AsyncIterator[asyncpg.Pool]:
+    """A superuser's connections, to look and to prepare what only time would bring."""
+    await postgres.migrated("messages")
+    pool = await asyncpg.create_pool(postgres.admin_url, min_size=1, max_size=4)
+    yield pool
+    pool.terminate()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def suite(
+    postgres: "Postgres", nats: "Nats", auth: None, gateway: RpcClient, admin_pool: asyncpg.Pool, unknown: set[UUID]
+) -> AsyncIterator[Suite]:
+    """One replica that runs for all tests of this process; of the global roles only moderators have a rate limit."""
+    async with replica(postgres, nats):
+        await _until_ready(gateway)
+        yield Suite(gateway, admin_pool, unknown)
+
+
+@pytest_asyncio.fixture
+async def quiet(postgres: "Postgres") -> "Postgres":
+    """A fresh database of the same server, migrated, on which nothing runs: for jobs, which would meet those of the replica."""
+    from parley_shared.testing.fixtures import Postgres as Server
+
+    name = f"quiet_{new_id().hex[-12:]}"
+    await embedded.make_database(postgres.admin_url, name)
+    url = urlunsplit(urlsplit(postgres.admin_url)._replace(path=f"/{name}"))
+    await bootstrap(url, postgres.passwords)
+    server = Server(url, postgres.passwords)
+    await server.migrated("messages")
+    return server
+
+
+@pytest_asyncio.fixture
+async def messages_bus(nats: "Nats") -> AsyncIterator[Bus]:
+    """A connection with the rights of messages."""
+    bus = nats.bus("messages")
+    await bus.connect()
+    yield bus
+    await bus.close()
+
+
+@pytest.fixture
+def same_but_for() -> Callable[[Refused, Refused, UUID, UUID], bool]:
+    """Whether two refusals differ in nothing but the ids that were asked for."""
+
+    def compare(one: Refused, other: Refused, one_id: UUID, other_id: UUID) -> bool:
+        def plain(refusal: Refused, identifier: UUID) -> str:
+            return re.sub(str(identifier), "ID", repr((refusal.code, refusal.detail, refusal.errors, refusal.current)))
+
+        return plain(one, one_id) == plain(other, other_id)
+
+    return compare
+
+
+@pytest_asyncio.fixture
+async def sessions(postgres: "Postgres", suite: Suite) -> AsyncIterator[Sessions]:
+    """The use cases of sessions on connections of their own, so that their statements can be told from everybody else's."""
+    epoch = Epoch()
+    database = await Database.connect(
+        await postgres.migrated("messages"), application_name=COUNTED, size=1, on_connect=epoch.check
+    )
+    yield Sessions(database, epoch, TailCache())
+    await database.close()
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every statement that `sessions` sends, in order; BEGIN and COMMIT are not among them."""
+    seen: list[str] = []
+    original = asyncpg.Connection._do_execute
+
+    async def counting(self: Any, query: str, *args: Any, **options: Any) -> Any:
+        if self._params.server_settings["application_name"] == COUNTED:
+            seen.append(query)
+        return await original(self, query, *args, **options)
+
+    monkeypatch.setattr(asyncpg.Connection, "_do_execute", counting)
+    return seen
