@@ -1,0 +1,355 @@
+"""The client: everything of protocol version 1, as methods, and the events of all one's rooms as one iterator."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+import httpx2
+import msgspec
+
+from parley_client.errors import ApiError, Stopped
+from parley_client.events import Event, Gone, Positions, Resync
+from parley_client.http import Api
+from parley_client.models import (
+    Ack,
+    AdminUser,
+    EventFrame,
+    Me,
+    Member,
+    Message,
+    OneTimeCode,
+    Page,
+    ReadState,
+    Ready,
+    Room,
+    Session,
+    User,
+)
+from parley_client.outbox import Outbox
+from parley_client.socket import Connection
+from parley_client.tokens import FileStore, MemoryStore, TokenStore
+
+MOST_BUFFERED = 10_000
+"""Events that may wait for `events()`; then the socket is no longer read, and the server's patience counts."""
+
+
+class Client:
+    """One account on one server.
+
+    Sign in with `username` and `password`, or with a `store` that holds tokens already. The socket opens with the first use
+    of `events()`, `send()`, `connect()`; HTTP calls need none. `positions` (from `Client.positions`) lets a new process go
+    on where an old one was.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        username: str | None = None,
+        password: str | None = None,
+        store: TokenStore | Path | None = None,
+        positions: dict[str, Any] | None = None,
+        client_name: str = "parley-python",
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        kept: TokenStore = FileStore(store) if isinstance(store, Path) else store or MemoryStore()
+        self.api = Api(base_url, kept, transport=transport)
+        self._credentials = (username, password)
+        self._positions = Positions(**(positions or {}))
+        self._events: asyncio.Queue[Event | Resync | Gone] = asyncio.Queue(MOST_BUFFERED)
+        self._connection = Connection(
+            self.api,
+            client_name=client_name,
+            resume=self._positions.resume,
+            on_ready=self._on_ready,
+            on_event=self._on_event,
+            on_frame=self._on_frame,
+        )
+        self._outbox = Outbox(self._transmit)
+        self._task: asyncio.Task[None] | None = None
+        self._ready: asyncio.Future[Ready] | None = None
+        self._listeners: list[Callable[[dict[str, Any]], None]] = []
+
+    async def __aenter__(self) -> Self:
+        username, password = self._credentials
+        if username is not None and password is not None:
+            await self.api.login(username, password)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Hang up. What is still in the outbox is given up with `Stopped`."""
+        await self._outbox.close(Stopped(1000, "the client was closed"))
+        if self._task is not None:
+            await self._connection.close()
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        await self.api.close()
+
+    # -- live
+
+    @property
+    def state(self) -> str:
+        """Of the connection, for people: connecting, live, reconnecting in … s, stopped."""
+        return self._connection.state
+
+    @property
+    def positions(self) -> dict[str, Any]:
+        """{epoch, at}: give it to another Client, and it goes on from here."""
+        return {"epoch": self._positions.epoch, "at": dict(self._positions.at)}
+
+    @property
+    def unsent(self) -> int:
+        """Messages of `send` that are not committed yet."""
+        return self._outbox.waiting
+
+    async def connect(self) -> Ready:
+        """Open the socket (once), and return what the first `ready` said. Raises Stopped, ApiError."""
+        if self._task is None:
+            self._ready = asyncio.get_running_loop().create_future()
+            self._task = asyncio.create_task(self._connection.run())
+            self._task.add_done_callback(self._on_end)
+        if self._ready is None:
+            raise Stopped(1000, "the client was closed")
+        return await asyncio.shield(self._ready)
+
+    def on_frame(self, listener: Callable[[dict[str, Any]], None]) -> None:
+        """Hear of receipts, typing and presence: facts without a seq, which may be missed."""
+        self._listeners.append(listener)
+
+    async def events(self) -> AsyncIterator[Event | Resync | Gone]:
+        """Everything that happens, in each stream's order, once, without gaps, whatever happens to the connection.
+
+        A `Resync` says that too much was missed: read that stream's state again. Raises Stopped.
+        """
+        await self.connect()
+        while True:
+            getter = asyncio.ensure_future(self._events.get())
+            try:
+                waits: set[asyncio.Future[Any]] = {getter}
+                if self._task is not None:
+                    waits.add(self._task)
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                if getter.done():
+                    yield getter.result()
+                    continue
+            finally:
+                if not getter.done():
+                    getter.cancel()
+            if self._task is None:
+                raise Stopped(1000, "the client was closed")
+            if not self._events.empty():
+                continue
+            self._task.result()
+            return
+
+    async def send(
+        self,
+        room_id: UUID,
+        body: str,
+        *,
+        format: str | None = None,  # noqa: A002 — the protocol's name
+        thread_root_id: UUID | None = None,
+        client_msg_id: str | None = None,
+        wait_when_limited: bool = True,
+    ) -> Ack:
+        """Returns when the message is committed, in the order of the calls for each room, however often the connection is
+        lost meanwhile.
+
+        wait_when_limited: wait as long as the rate limit asks, or else raise. Raises ApiError for what is refused for good.
+        """
+        await self.connect()
+        return await self._outbox.send(
+            room_id,
+            body,
+            client_msg_id=client_msg_id,
+            wait_when_limited=wait_when_limited,
+            format=format,
+            thread_root_id=None if thread_root_id is None else str(thread_root_id),
+        )
+
+    async def read(self, room_id: UUID, seq: int) -> None:
+        """I have read up to here; told live, and worth no answer."""
+        await self.connect()
+        await self._connection.tell({"type": "read", "room_id": str(room_id), "seq": seq})
+
+    async def _transmit(self, command: dict[str, Any]) -> Ack:
+        return msgspec.convert(await self._connection.command(command), Ack)
+
+    async def _on_ready(self, ready: Ready) -> None:
+        heads = {f"room:{room.id}": room.head for room in ready.rooms if room.head is not None}
+        for notice in self._positions.ready(ready.epoch, ready.streams, heads):
+            await self._events.put(notice)
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_result(ready)
+
+    async def _on_event(self, frame: EventFrame) -> None:
+        after = self._positions.gap(frame)
+        while after is not None:
+            try:
+                page = await self.events_after(frame.stream, after)
+            except ApiError as error:
+                if error.code != "resync":
+                    raise
+                self._positions.at[frame.stream] = frame.seq - 1
+                await self._events.put(Resync(frame.stream, frame.seq - 1))
+                break
+            for missed in page.items:
+                await self._pass_on(missed)
+            if not page.items:
+                self._positions.at[frame.stream] = frame.seq - 1
+            after = self._positions.gap(frame)
+        await self._pass_on(frame)
+
+    async def _pass_on(self, frame: EventFrame) -> None:
+        for notice in self._positions.take(frame):
+            await self._events.put(notice)
+
+    def _on_frame(self, frame: dict[str, Any]) -> None:
+        for listener in self._listeners:
+            listener(frame)
+
+    def _on_end(self, task: "asyncio.Task[None]") -> None:
+        if self._ready is not None and not self._ready.done():
+            if task.cancelled():
+                self._ready.cancel()
+            else:
+                error = task.exception()
+                self._ready.set_exception(error or Stopped(1000, "closed"))
+                self._ready.exception()
+
+    # -- accounts
+
+    async def register(self, username: str, password: str, **more: Any) -> Me:
+        """A new account (display_name, invite), and sign in with it."""
+        body = {"username": username, "password": password, **more}
+        me = await self.api.call("POST", "/auth/register", json=body, shape=Me, signed=False)
+        await self.api.login(username, password)
+        return me
+
+    async def me(self) -> Me:
+        return await self.api.call("GET", "/users/me", shape=Me)
+
+    async def update_me(self, rev: int, **changes: Any) -> Me:
+        """display_name, read_receipts."""
+        return await self.api.call("PATCH", "/users/me", json={"rev": rev, **changes}, shape=Me)
+
+    async def sessions(self) -> Page[Session]:
+        return await self.api.call("GET", "/auth/sessions", shape=Page[Session])
+
+    async def end_session(self, session_id: UUID) -> None:
+        await self.api.call("DELETE", f"/auth/sessions/{session_id}")
+
+    async def change_password(self, current: str, new: str) -> None:
+        """The other sessions end."""
+        await self.api.call("POST", "/auth/password", json={"current_password": current, "new_password": new})
+
+    async def user(self, user_id: UUID) -> User:
+        return await self.api.call("GET", f"/users/{user_id}", shape=User)
+
+    async def users(
+        self, *, ids: list[UUID] | None = None, query: str | None = None, cursor: str | None = None
+    ) -> Page[User]:
+        joined = None if ids is None else ",".join(map(str, ids))
+        return await self.api.call(
+            "GET", "/users", params={"ids": joined, "query": query, "cursor": cursor}, shape=Page[User]
+        )
+
+    # -- rooms
+
+    async def create_room(self, name: str, **more: Any) -> Room:
+        """topic, visibility (public or private), history (all or since_join), language. Safe to repeat after a lost answer."""
+        return await self.api.call(
+            "POST", "/rooms", json={"name": name, **more}, headers={"Idempotency-Key": str(uuid4())}, shape=Room
+        )
+
+    async def rooms(self, *, limit: int = 50, cursor: str | None = None) -> Page[Room]:
+        """One's own, most recently active first."""
+        return await self.api.call("GET", "/rooms", params={"limit": limit, "cursor": cursor}, shape=Page[Room])
+
+    async def directory(self, query: str | None = None, *, limit: int = 50, cursor: str | None = None) -> Page[Room]:
+        params = {"query": query, "limit": limit, "cursor": cursor}
+        return await self.api.call("GET", "/rooms/directory", params=params, shape=Page[Room])
+
+    async def room(self, room_id: UUID) -> Room:
+        return await self.api.call("GET", f"/rooms/{room_id}", shape=Room)
+
+    async def update_room(self, room_id: UUID, rev: int, **changes: Any) -> Room:
+        return await self.api.call("PATCH", f"/rooms/{room_id}", json={"rev": rev, **changes}, shape=Room)
+
+    async def delete_room(self, room_id: UUID) -> None:
+        await self.api.call("DELETE", f"/rooms/{room_id}")
+
+    async def restore_room(self, room_id: UUID) -> Room:
+        return await self.api.call("POST", f"/rooms/{room_id}/restore", shape=Room)
+
+    async def join(self, room_id: UUID) -> Room:
+        return await self.api.call("POST", f"/rooms/{room_id}/join", shape=Room)
+
+    async def leave(self, room_id: UUID) -> None:
+        await self.api.call("POST", f"/rooms/{room_id}/leave")
+
+    async def direct(self, user_ids: list[UUID]) -> Room:
+        """The room of these people and oneself; always the same one."""
+        return await self.api.call("POST", "/direct", json={"user_ids": list(map(str, user_ids))}, shape=Room)
+
+    async def members(self, room_id: UUID, *, limit: int = 200, cursor: str | None = None) -> Page[Member]:
+        params = {"limit": limit, "cursor": cursor}
+        return await self.api.call("GET", f"/rooms/{room_id}/members", params=params, shape=Page[Member])
+
+    async def add_member(self, room_id: UUID, user_id: UUID, role: str = "member") -> Member:
+        body = {"user_id": str(user_id), "role": role}
+        return await self.api.call("POST", f"/rooms/{room_id}/members", json=body, shape=Member)
+
+    async def set_role(self, room_id: UUID, user_id: UUID, role: str) -> Member:
+        return await self.api.call("PATCH", f"/rooms/{room_id}/members/{user_id}", json={"role": role}, shape=Member)
+
+    async def remove_member(self, room_id: UUID, user_id: UUID) -> None:
+        await self.api.call("DELETE", f"/rooms/{room_id}/members/{user_id}")
+
+    # -- messages
+
+    async def messages(self, room_id: UUID, **where: Any) -> Page[Message]:
+        """before, after or around a seq; limit; cursor. Ascending."""
+        return await self.api.call("GET", f"/rooms/{room_id}/messages", params=where, shape=Page[Message])
+
+    async def message(self, room_id: UUID, message_id: UUID) -> Message:
+        return await self.api.call("GET", f"/rooms/{room_id}/messages/{message_id}", shape=Message)
+
+    async def post(self, room_id: UUID, body: str, *, client_msg_id: str | None = None) -> Message:
+        """Send over HTTP, without a socket."""
+        content = {"client_msg_id": client_msg_id or str(uuid4()), "body": body}
+        return await self.api.call("POST", f"/rooms/{room_id}/messages", json=content, shape=Message)
+
+    async def events_after(self, stream: str, after: int, limit: int = 200) -> Page[EventFrame]:
+        """A page of a stream's log. Raises ApiError `resync` below the log's floor."""
+        path = f"/rooms/{stream[5:]}/events" if stream.startswith("room:") else "/users/me/events"
+        params = {"after": after, "limit": limit}
+        return await self.api.call("GET", path, params=params, shape=Page[EventFrame])
+
+    async def mark_read(self, room_id: UUID, seq: int) -> ReadState:
+        return await self.api.call("PUT", f"/rooms/{room_id}/read", json={"seq": seq}, shape=ReadState)
+
+    # -- admin
+
+    async def admin_users(self, query: str | None = None, cursor: str | None = None) -> Page[AdminUser]:
+        params = {"query": query, "cursor": cursor, "limit": 200}
+        return await self.api.call("GET", "/admin/users", params=params, shape=Page[AdminUser])
+
+    async def admin_update_user(self, user_id: UUID, **changes: Any) -> AdminUser:
+        """role, disabled."""
+        return await self.api.call("PATCH", f"/admin/users/{user_id}", json=changes, shape=AdminUser)
+
+    async def admin_reset_code(self, user_id: UUID) -> OneTimeCode:
+        return await self.api.call("POST", f"/admin/users/{user_id}/reset-code", shape=OneTimeCode)
+
+    async def admin_invite(self) -> OneTimeCode:
+        return await self.api.call("POST", "/admin/invites", shape=OneTimeCode)

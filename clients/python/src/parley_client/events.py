@@ -1,0 +1,112 @@
+"""Positions: how far each stream has been read, so that nothing is missed and nothing is seen twice. No I/O."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from parley_client.models import EventFrame, Message, StreamStanding
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change, in its stream's order. data: the event's JSON, by kind as the protocol lists it."""
+
+    stream: str
+    seq: int
+    kind: str
+    data: dict[str, Any]
+
+    @property
+    def room_id(self) -> UUID | None:
+        """The room, for a room's stream."""
+        return UUID(self.stream[5:]) if self.stream.startswith("room:") else None
+
+    @property
+    def message(self) -> Message | None:
+        """Of `message.created`."""
+        found = self.data.get("message")
+        return None if found is None else msgspec.convert(found, Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """Too much was missed (or the history is another one): read this stream's state again; events go on after `head`."""
+
+    stream: str
+    head: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """One is no longer a member, or the room is no more."""
+
+    stream: str
+
+
+Notice = Event | Resync | Gone
+
+
+class Positions:
+    """stream → the newest seq that was passed on. `gap` tells what to fetch before a frame can be passed on."""
+
+    def __init__(self, epoch: str | None = None, at: dict[str, int] | None = None) -> None:
+        self.epoch = epoch
+        self.at: dict[str, int] = dict(at or {})
+
+    def resume(self, most: int = 200) -> dict[str, Any] | None:
+        """For the `auth` frame; None for a first connection."""
+        if self.epoch is None:
+            return None
+        own = {stream: seq for stream, seq in self.at.items() if stream.startswith("user:")}
+        rooms = [(stream, seq) for stream, seq in self.at.items() if stream not in own]
+        return {"epoch": self.epoch, "at": {**own, **dict(rooms[-most:])}}
+
+    def ready(self, epoch: str, streams: dict[str, StreamStanding], heads: dict[str, int]) -> list[Notice]:
+        """What `ready` says: where each stream stands. heads: of the rooms listed, for streams not known before."""
+        notices: list[Notice] = []
+        if self.epoch is not None and self.epoch != epoch:
+            # Another history: what was not named in the resume is as worthless as what was.
+            self.at = {stream: seq for stream, seq in self.at.items() if stream in streams}
+        for stream, standing in streams.items():
+            if standing.status == "gone":
+                if self.at.pop(stream, None) is not None:
+                    notices.append(Gone(stream))
+            elif standing.status == "resync":
+                self.at[stream] = standing.head
+                notices.append(Resync(stream, standing.head))
+            else:
+                self.at.setdefault(stream, standing.head)
+        known = self.epoch is not None
+        for stream, head in heads.items():
+            if stream in self.at or stream in streams:
+                continue
+            self.at[stream] = head
+            if known:
+                # A room that the resume did not name: joined while away, and told of by the user's own stream.
+                notices.append(Resync(stream, head))
+        self.epoch = epoch
+        return notices
+
+    def gap(self, frame: EventFrame) -> int | None:
+        """The seq after which events must be fetched first, or None if the frame follows on (or is old)."""
+        position = self.at.get(frame.stream)
+        return position if position is not None and frame.seq > position + 1 else None
+
+    def take(self, frame: EventFrame) -> list[Notice]:
+        """The frame as an event, once; nothing if it was seen before."""
+        position = self.at.get(frame.stream)
+        if position is not None and frame.seq <= position:
+            return []
+        self.at[frame.stream] = frame.seq
+        kind = frame.event.get("kind", "")
+        notices: list[Notice] = [Event(frame.stream, frame.seq, kind, frame.event)]
+        if kind == "room.joined":
+            # A new membership begins at its own first event; what lies before is no gap.
+            self.at[f"room:{frame.event['room_id']}"] = frame.event["from_seq"] - 1
+        elif kind == "room.left":
+            stream = f"room:{frame.event['room_id']}"
+            if self.at.pop(stream, None) is not None:
+                notices.append(Gone(stream))
+        return notices

@@ -1,0 +1,145 @@
+"""HTTP calls with a token that renews itself."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import httpx2
+import msgspec
+
+from parley_client.errors import ApiError
+from parley_client.tokens import Tokens, TokenStore
+
+EARLY_S = 30.0
+"""A token is renewed so long before it expires."""
+
+Shape = TypeVar("Shape")
+
+
+class Api:
+    """One server, one account. Renewal happens once for all who need it."""
+
+    def __init__(self, base_url: str, store: TokenStore, *, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._store = store
+        self._http = httpx2.AsyncClient(base_url=self.base_url, timeout=30, transport=transport)
+        self._renewing = asyncio.Lock()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    @property
+    def signed_in(self) -> bool:
+        """Whether there are tokens; they may be too old to be of use."""
+        return self._store.load() is not None
+
+    @property
+    def expires_at(self) -> float:
+        tokens = self._store.load()
+        return 0.0 if tokens is None else tokens.expires_at
+
+    async def login(self, username: str, password: str) -> None:
+        """The OAuth2 password form. Raises ApiError: bad_credentials, rate_limited."""
+        form = {"username": username, "password": password}
+        answer = await self._http.post("/api/v1/auth/token", data=form)
+        self._take(self._checked(answer))
+
+    async def logout(self) -> None:
+        """End the session at the server, and forget the tokens."""
+        tokens = self._store.load()
+        if tokens is not None:
+            await self.call("POST", "/auth/logout", json={"refresh_token": tokens.refresh_token}, signed=False)
+        self._store.save(None)
+
+    async def token(self, *, fresh: bool = False) -> str:
+        """An access token that still lives; `fresh` demands a new one. Raises ApiError if there is no way to one."""
+        tokens = self._store.load()
+        if tokens is None:
+            raise ApiError("unauthenticated", "Sign in first.", status=401)
+        if not fresh and tokens.expires_at - EARLY_S > time.time():
+            return tokens.access_token
+        async with self._renewing:
+            now = self._store.load()
+            if now is None:
+                raise ApiError("unauthenticated", "Sign in first.", status=401)
+            if now.access_token == tokens.access_token:
+                answer = await self._http.post("/api/v1/auth/refresh", json={"refresh_token": now.refresh_token})
+                self._take(self._checked(answer))
+                now = self._store.load()
+            return "" if now is None else now.access_token
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        shape: type[Shape] | None = None,
+        json: Any = None,  # Any: whatever JSON holds
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        signed: bool = True,
+    ) -> Shape:
+        """The answer as `shape` (None for no content). A 401 is tried once more with a new token.
+
+        Raises ApiError; httpx2.HTTPError if the server cannot be reached.
+        """
+        query = {name: value for name, value in (params or {}).items() if value is not None}
+        answer = await self._request(method, path, json, query, headers, signed=signed, fresh=False)
+        if answer.status_code == 401 and signed:
+            answer = await self._request(method, path, json, query, headers, signed=True, fresh=True)
+        content = self._checked(answer)
+        if shape is None or not content:
+            return None  # type: ignore[return-value]  # the caller asked for nothing
+        return msgspec.json.decode(content, type=shape)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        json: Any,
+        query: Mapping[str, Any],
+        headers: Mapping[str, str] | None,
+        *,
+        signed: bool,
+        fresh: bool,
+    ) -> httpx2.Response:
+        sent = dict(headers or {})
+        if signed:
+            sent["Authorization"] = f"Bearer {await self.token(fresh=fresh)}"
+        return await self._http.request(method, f"/api/v1{path}", json=json, params=query, headers=sent)
+
+    async def get_plain(self, path: str) -> httpx2.Response:
+        """Outside /api/v1, unchecked: readiness and keys."""
+        return await self._http.get(path)
+
+    def _take(self, content: bytes) -> None:
+        found = msgspec.json.decode(content)
+        self._store.save(
+            Tokens(
+                access_token=found["access_token"],
+                refresh_token=found["refresh_token"],
+                expires_at=time.time() + found["expires_in"],
+            )
+        )
+
+    def _checked(self, answer: httpx2.Response) -> bytes:
+        if answer.status_code < 400:
+            return answer.content
+        try:
+            problem = answer.json()
+            code, detail = problem["code"], problem["detail"]
+        except (ValueError, KeyError, TypeError):
+            raise ApiError(
+                "not_parley", f"{answer.url.host} answered {answer.status_code}, and not as Parley does.",
+                status=answer.status_code,
+            ) from None  # fmt: skip
+        raise ApiError(
+            code,
+            detail,
+            status=answer.status_code,
+            retry_after_ms=problem.get("retry_after_ms"),
+            errors=problem.get("errors"),
+            request_id=problem.get("request_id"),
+            current=problem.get("current"),
+        )

@@ -1,0 +1,164 @@
+"""The JSON of protocol version 1 as types. Unknown fields are passed over, so that the server may grow."""
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that the server sent."""
+
+
+class Me(Model, frozen=True, kw_only=True):
+    id: UUID
+    username: str
+    display_name: str
+    role: str
+    rev: int
+    read_receipts: bool
+    created_at: datetime
+
+
+class User(Model, frozen=True, kw_only=True):
+    id: UUID
+    username: str
+    display_name: str
+    deleted: bool = False
+
+
+class Session(Model, frozen=True, kw_only=True):
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    ip: str
+    user_agent: str
+    current: bool
+
+
+class Reaction(Model, frozen=True, kw_only=True):
+    reaction: str
+    count: int
+    user_ids: list[UUID]
+    mine: bool = False
+
+
+class Message(Model, frozen=True, kw_only=True):
+    """seq: that of its creation. n: its ordinal among the top-level messages, None for a reply."""
+
+    id: UUID
+    room_id: UUID
+    seq: int
+    n: int | None
+    sender_id: UUID
+    body: str | None
+    format: str
+    thread_root_id: UUID | None
+    reply_count: int
+    mentions: list[UUID]
+    reactions: list[Reaction]
+    rev: int
+    edited_at: datetime | None
+    deleted: bool
+    deleted_by: UUID | None
+    pinned: bool
+    created_at: datetime
+    duplicate: bool = False
+
+
+class Room(Model, frozen=True, kw_only=True):
+    """What is one's own (role, head, …) is None for a room that one has not joined."""
+
+    id: UUID
+    kind: str
+    name: str | None
+    topic: str
+    visibility: str
+    encryption: str
+    history: str
+    language: str
+    slow_mode_s: int
+    rev: int
+    created_by: UUID
+    created_at: datetime
+    deleted_at: datetime | None = None
+    member_count: int = 0
+    joined: bool | None = None
+    role: str | None = None
+    from_seq: int | None = None
+    head: int | None = None
+    read_seq: int | None = None
+    unread: int = 0
+    mentions: int = 0
+    user_ids: list[UUID] | None = None
+    last_message: Message | None = None
+
+
+class Member(Model, frozen=True, kw_only=True):
+    user_id: UUID
+    role: str
+    from_seq: int
+    joined_at: datetime
+
+
+class ReadState(Model, frozen=True, kw_only=True):
+    read_seq: int
+    unread: int
+    mentions: int
+
+
+class AdminUser(Model, frozen=True, kw_only=True):
+    id: UUID
+    username: str
+    display_name: str
+    role: str
+    disabled: bool
+    deleted: bool
+    created_at: datetime
+    last_login_at: datetime | None
+
+
+class OneTimeCode(Model, frozen=True, kw_only=True):
+    code: str
+    expires_at: datetime
+
+
+class Ack(Model, frozen=True, kw_only=True):
+    """A message is committed. duplicate: it already was, under the same client_msg_id."""
+
+    message_id: UUID
+    seq: int
+    n: int | None
+    created_at: datetime
+    duplicate: bool
+
+
+Item = TypeVar("Item")
+
+
+class Page(Model, Generic[Item], frozen=True, kw_only=True):
+    """next, if not None, goes back as `cursor`."""
+
+    items: list[Item]
+    next: str | None = None
+
+
+class StreamStanding(Model, frozen=True, kw_only=True):
+    status: str
+    head: int
+
+
+class Ready(Model, frozen=True, kw_only=True):
+    session_id: UUID
+    user: Me
+    epoch: str
+    rooms: list[Room]
+    more_rooms: bool
+    streams: dict[str, StreamStanding]
+
+
+class EventFrame(Model, frozen=True, kw_only=True):
+    stream: str
+    seq: int
+    event: dict[str, Any]

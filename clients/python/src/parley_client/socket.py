@@ -1,0 +1,252 @@
+"""The WebSocket: connect, authenticate, resume, and come back whenever that is what the close code means."""
+
+import asyncio
+import itertools
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx2
+import msgspec
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
+
+from parley_client.errors import ApiError, Disconnected, Stopped
+from parley_client.http import Api
+from parley_client.models import EventFrame, Ready
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 30.0
+SILENCE_FACTOR = 2.4
+REFRESH_EARLY_S = 60.0
+RENEW = 4014
+DRAIN = 4001
+STOP_ALWAYS = (1007, 1009)
+
+Frame = dict[str, Any]
+_decode = msgspec.json.decode
+
+
+def means_stop(code: int) -> bool:
+    """3500–3999 and 4500–4999 mean stop, and so do 1007 and 1009; everything else means: come back."""
+    return 3500 <= code <= 3999 or 4500 <= code <= 4999 or code in STOP_ALWAYS
+
+
+class Connection:
+    """Keeps one socket open, for as long as `run` runs.
+
+    resume: what goes into `auth`. on_ready: told of each `ready`. on_event: each event frame, in order; awaited, so that a
+    slow reader slows the socket. on_frame: everything else (receipts, typing, presence).
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        client_name: str,
+        resume: Callable[[], Frame | None],
+        on_ready: Callable[[Ready], Awaitable[None]],
+        on_event: Callable[[EventFrame], Awaitable[None]],
+        on_frame: Callable[[Frame], None],
+    ) -> None:
+        self._api = api
+        self._client_name = client_name
+        self._resume = resume
+        self._on_ready = on_ready
+        self._on_event = on_event
+        self._on_frame = on_frame
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Frame]] = {}
+        self._socket: ClientConnection | None = None
+        self._open = asyncio.Event()
+        self._last_close: Frame | None = None
+        self._come_back_within: float | None = None
+        self._heard_at = 0.0
+        self._renew = False
+        self._heartbeat_s = 25.0
+        self.state = "connecting"
+        self.stopped: Stopped | None = None
+
+    async def run(self) -> None:
+        """Connect, and connect again. Raises Stopped when the server wants no more of this client, ApiError when signing in
+        is needed."""
+        pause = FIRST_PAUSE_S
+        while True:
+            self.state = "connecting"
+            began = time.monotonic()
+            code, reason = 1006, ""
+            try:
+                code, reason = await self._once()
+            except (OSError, TimeoutError, websockets.WebSocketException, httpx2.HTTPError) as error:
+                log.info("parley: no connection: %r", error)
+            except ApiError as error:
+                if error.status == 0 or error.status == 429 or error.status >= 500:
+                    log.info("parley: %s", error)
+                else:
+                    self._stop(Stopped(4500, error.detail))
+                    raise
+            finally:
+                self._lose()
+            self._last_close = {"code": code, "reason": reason[:100]}
+            if means_stop(code):
+                stopped = Stopped(code, reason)
+                self._stop(stopped)
+                raise stopped
+            if code == RENEW:
+                self._renew = True
+                continue
+            if self._come_back_within is not None:
+                wait, self._come_back_within = random.uniform(0, self._come_back_within), None  # noqa: S311 — jitter
+            else:
+                if time.monotonic() - began > LONGEST_PAUSE_S:
+                    pause = FIRST_PAUSE_S
+                # Full jitter: those who were thrown out together shall not come back together.
+                wait = random.uniform(0, pause)  # noqa: S311 — jitter, not a secret
+                pause = min(pause * 2, LONGEST_PAUSE_S)
+            self.state = f"reconnecting in {wait:.1f} s"
+            await asyncio.sleep(wait)
+
+    async def command(self, frame: Frame, *, within: float = 20.0) -> Frame:
+        """Send a command once there is a connection, and return its ack.
+
+        Raises ApiError for an `error`, Disconnected if the connection goes before the answer comes, Stopped.
+        """
+        while not self._open.is_set():
+            if self.stopped is not None:
+                raise self.stopped
+            await self._open.wait()
+        socket = self._socket
+        if self.stopped is not None or socket is None:
+            raise self.stopped or Disconnected("not connected")
+        identifier = next(self._ids)
+        future: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        self._waiting[identifier] = future
+        try:
+            await socket.send(msgspec.json.encode({**frame, "id": identifier}), text=True)
+            async with asyncio.timeout(within):
+                answer = await future
+        except (websockets.WebSocketException, OSError, TimeoutError) as error:
+            raise Disconnected(f"no answer: {error!r}") from None
+        finally:
+            self._waiting.pop(identifier, None)
+        if answer["type"] == "error":
+            raise ApiError(
+                answer["code"],
+                answer["detail"],
+                retry_after_ms=answer.get("retry_after_ms"),
+                errors=answer.get("errors"),
+            )
+        return answer
+
+    async def tell(self, frame: Frame) -> None:
+        """A command without an answer, if there is a connection; positions and typing are worth no more."""
+        if self._open.is_set() and self._socket is not None:
+            try:
+                await self._socket.send(msgspec.json.encode(frame), text=True)
+            except (websockets.WebSocketException, OSError):
+                return
+
+    async def close(self) -> None:
+        if self._socket is not None:
+            await self._socket.close()
+
+    # -- one connection
+
+    async def _once(self) -> tuple[int, str]:
+        token = await self._api.token(fresh=self._renew)
+        self._renew = False
+        url = self._api.base_url.replace("http", "ws", 1) + "/api/v1/ws"
+        async with connect(url, max_size=None, ping_interval=None, compression=None, open_timeout=10) as socket:
+            self._heard_at = time.monotonic()
+            hello = await self._read(socket, 10)
+            self._heartbeat_s = hello.get("heartbeat_ms", 25_000) / 1000
+            auth: Frame = {"type": "auth", "id": 0, "token": token, "protocol": 1, "client": self._client_name}
+            resume = self._resume()
+            if resume is not None:
+                auth["resume"] = resume
+            if self._last_close is not None:
+                auth["last_close"] = self._last_close
+            await socket.send(msgspec.json.encode(auth), text=True)
+            self._socket = socket
+            background = [asyncio.create_task(self._keep_alive(socket)), asyncio.create_task(self._keep_token(socket))]
+            try:
+                await self._receive(socket)
+            except websockets.ConnectionClosed:
+                pass
+            finally:
+                for task in background:
+                    task.cancel()
+                await asyncio.gather(*background, return_exceptions=True)
+            return socket.close_code or 1006, socket.close_reason or ""
+
+    async def _read(self, socket: ClientConnection, within: float) -> Frame:
+        async with asyncio.timeout(within):
+            found: Frame = _decode(await socket.recv())
+            return found
+
+    async def _receive(self, socket: ClientConnection) -> None:
+        async for data in socket:
+            self._heard_at = time.monotonic()
+            frame: Frame = _decode(data)
+            match frame.get("type"):
+                case "event":
+                    await self._on_event(msgspec.convert(frame, EventFrame))
+                case "ack" | "error" if frame.get("id") in self._waiting:
+                    future = self._waiting[frame["id"]]
+                    if not future.done():
+                        future.set_result(frame)
+                case "ping":
+                    await socket.send('{"type":"pong"}')
+                case "pong":
+                    continue
+                case "ready":
+                    await self._on_ready(msgspec.convert(frame, Ready))
+                case "live":
+                    self.state = "live"
+                    self._open.set()
+                case "reconnect":
+                    self._come_back_within = frame.get("after_ms", 0) / 1000
+                case "error" if frame.get("id") == 0:
+                    # Of `auth`; the close code that follows says what it means.
+                    log.info("parley: %s: %s", frame.get("code"), frame.get("detail"))
+                case _:
+                    self._on_frame(frame)
+
+    async def _keep_alive(self, socket: ClientConnection) -> None:
+        """Ask now and then whether the peer is there; a silent one is given up."""
+        while True:
+            await asyncio.sleep(self._heartbeat_s / 2)
+            if time.monotonic() - self._heard_at > self._heartbeat_s * SILENCE_FACTOR:
+                log.info("parley: nothing heard for too long")
+                socket.transport.abort()
+                return
+            if time.monotonic() - self._heard_at > self._heartbeat_s:
+                await socket.send('{"type":"ping"}')
+
+    async def _keep_token(self, socket: ClientConnection) -> None:
+        """A new access token on the open socket before the old one expires."""
+        while True:
+            await asyncio.sleep(max(1.0, self._api.expires_at - time.time() - REFRESH_EARLY_S))
+            try:
+                token = await self._api.token(fresh=True)
+                await self.command({"type": "refresh", "token": token})
+            except (ApiError, Disconnected, Stopped, httpx2.HTTPError) as error:
+                # The server closes with 4014 in the end, and that way leads to a new token too.
+                log.info("parley: token not renewed: %r", error)
+                await asyncio.sleep(5)
+
+    def _lose(self) -> None:
+        self._socket = None
+        self._open.clear()
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(Disconnected("the connection was lost before the answer came"))
+
+    def _stop(self, stopped: Stopped) -> None:
+        self.state = "stopped"
+        self.stopped = stopped
+        self._open.set()
