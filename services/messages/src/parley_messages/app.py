@@ -34,11 +34,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     name = f"parley-messages {settings.instance}"
     # A lease's holder must be this process, not its successor of the same name.
     holder = f"{settings.instance} {new_id()}"
-    epoch = Epoch()
+    tail = TailCache()
+    epoch = Epoch(changed=tail.clear)
     database = await Database.connect(url, application_name=name, size=settings.pool_size, on_connect=epoch.check)
     try:
         async with running(SERVICE, settings) as service:
-            tail = TailCache()
             publisher = LivePublisher(service.bus, tail)
             relay = RelayJob(database, service.bus, epoch, holder)
             writer = Writer(
@@ -71,7 +71,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 for job_name, seconds, work in (
                     (
                         "heads",
-                        settings.heads_seconds,
+                        settings.heads_seconds / 10,
                         HeadsJob(database, service.bus, epoch, holder, settings.heads_seconds).run,
                     ),
                     ("relay", 0.02, relay.run),

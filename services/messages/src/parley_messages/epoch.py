@@ -5,6 +5,7 @@ identity; clients and indexes that hold another epoch start again from a fresh r
 """
 
 import secrets
+from collections.abc import Callable
 
 import asyncpg
 import structlog
@@ -28,10 +29,11 @@ KEEP_OR_MAKE = """
 
 
 class Epoch:
-    """`value` is "" until the first check."""
+    """`value` is "" until the first check. changed: called when it has become another one."""
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
         self.value = ""
+        self._changed = changed
 
     async def check(self, connection: asyncpg.Connection) -> None:
         """Compare the database's identity with the stored one; a changed one makes a new epoch. Before the first write of
@@ -41,4 +43,5 @@ class Epoch:
         found = str(await connection.fetchval("SELECT epoch FROM messages.meta"))
         if self.value and self.value != found:
             log.warning("epoch.changed", before=self.value, now=found)
+            self._changed()
         self.value = found

@@ -34,12 +34,16 @@ _oldest = Gauge("parley_outbox_rows", "Outbox rows read in the last turn")
 
 
 class Lease:
-    """A row of messages.leases, held by one replica for `seconds` at a time, by the database's clock."""
+    """A row of messages.leases, held by one replica for `seconds` at a time, by the database's clock.
 
-    def __init__(self, name: str, holder: str, seconds: float) -> None:
+    renewable: the holder may prolong it. Otherwise it is a turn: nobody gets the next one before it has run out.
+    """
+
+    def __init__(self, name: str, holder: str, seconds: float, *, renewable: bool = True) -> None:
         self._name = name
         self._holder = holder
         self._seconds = seconds
+        self._renewable = renewable
 
     async def take(self, connection: asyncpg.Connection) -> bool:
         """Take or renew it; False if somebody else holds it."""
@@ -48,22 +52,26 @@ class Lease:
             INSERT INTO messages.leases AS l (name, holder, until)
             VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
             ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
-            WHERE l.holder = excluded.holder OR l.until < clock_timestamp() RETURNING 1
+            WHERE ($4 AND l.holder = excluded.holder) OR l.until <= clock_timestamp() RETURNING 1
             """,
-            self._name, self._holder, self._seconds,
+            self._name, self._holder, self._seconds, self._renewable,
         )  # fmt: skip
         return row is not None
 
 
 class HeadsJob:
     """Publishes the heads of streams changed in the last 30 s, read from PostgreSQL: a replica that died between COMMIT and
-    publish must not hide its last message."""
+    publish must not hide its last message.
+
+    Every replica asks ten times an interval whether it is time again, and the first gets the turn: when one dies, the next
+    heads come at the next turn all the same, not after a lease of the dead has run out.
+    """
 
     def __init__(self, database: Database, bus: Bus, epoch: Epoch, holder: str, every: float) -> None:
         self._database = database
         self._bus = bus
         self._epoch = epoch
-        self._lease = Lease("heads", holder, every * 1.5)
+        self._lease = Lease("heads", holder, every, renewable=False)
 
     async def run(self) -> None:
         async with self._database.connection() as connection:
@@ -121,10 +129,17 @@ class RelayJob:
     async def run(self) -> None:
         """Until the outbox is empty; then wait for a wake or a second."""
         if self._bus.connected:
-            if not self._stream_known:
-                await self._ensure_stream()
-            while await self._turn() == RELAY_ROWS:
-                pass
+            try:
+                if not self._stream_known:
+                    await self._ensure_stream()
+                while await self._turn() == RELAY_ROWS:
+                    pass
+            except (_KeepRowsError, NatsError) as error:
+                # JetStream is away; what is committed meanwhile does not bring it back sooner.
+                log.warning("relay.waiting", error=repr(error))
+                self._wake.clear()
+                await asyncio.sleep(1)
+                return
         try:
             async with asyncio.timeout(1):
                 await self._wake.wait()
@@ -210,9 +225,7 @@ class HousekeepingJob:
             if not await self._lease.take(connection):
                 return
             await connection.fetchval("SELECT messages.make_log_partitions($1)", WEEKS_AHEAD)
-            dropped = await connection.fetchval("SELECT messages.drop_log_partitions($1)", self._log_days)
-            if dropped:
-                log.info("log.dropped", partitions=dropped)
+            await self._drop(connection)
             await connection.execute(
                 "DELETE FROM messages.idempotency_keys WHERE created_at < clock_timestamp() - interval '24 hours'"
             )
@@ -222,6 +235,19 @@ class HousekeepingJob:
             )
             for row in rooms:
                 await self._purge(connection, row[0])
+
+    async def _drop(self, connection: asyncpg.Connection) -> None:
+        """Partitions past their time. A long read of the log puts it off to the next run: everybody who sends would have to
+        wait behind it."""
+        try:
+            async with connection.transaction():
+                await connection.execute("SET LOCAL lock_timeout = '2s'")
+                dropped = await connection.fetchval("SELECT messages.drop_log_partitions($1)", self._log_days)
+        except asyncpg.LockNotAvailableError:
+            log.warning("log.busy")
+            return
+        if dropped:
+            log.info("log.dropped", partitions=dropped)
 
     async def _purge(self, connection: asyncpg.Connection, room_id: UUID) -> None:
         """In batches, each its own transaction; the room's row goes last, so that a crash resumes here."""

@@ -9,8 +9,8 @@ import structlog
 from nats.errors import Error as NatsError
 
 from parley_messages.tail import TailCache
-from parley_shared.contracts.frames import AnyEventBody, Event, Receipt
-from parley_shared.contracts.live import HEADER_KIND, HEADER_MEMBERS, HEADER_SEQS, live_subject
+from parley_shared.contracts.frames import AnyEventBody, Event
+from parley_shared.contracts.live import HEADER_MEMBERS, HEADER_SEQS, live_subject
 from parley_shared.messaging.connection import Bus
 
 log = structlog.get_logger(__name__)
@@ -74,14 +74,6 @@ class LivePublisher:
         if run:
             await self._send(run)
 
-    async def receipt(self, kind: Literal["room", "user"], identifier: UUID, receipt: Receipt) -> None:
-        """A position, to the room's members or to the user's own devices. It has no seq and may be lost for good."""
-        try:
-            await self._bus.client.publish(
-                live_subject(kind, identifier), _encode(receipt), headers={HEADER_KIND: "receipt"}
-            )
-        except (NatsError, OSError) as error:
-            log.debug("live.unpublished", stream=f"{kind}:{identifier}", error=repr(error))
 
     async def _send(self, run: list[Committed]) -> None:
         first = run[0]

@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from parley_messages.publisher import render
 from parley_shared.contracts import frames
 from parley_shared.contracts.messages import DirectoryRoom, Message, MyRoom, Room
@@ -70,7 +72,10 @@ def event_body(row: Row, room_row: Row | None) -> frames.AnyEventBody:
     kind, at, actor, meta = row["kind"], row["at"], row["actor"], row["meta"] or {}
     match kind:
         case "message.created":
-            return frames.MessageCreated(at=at, actor_id=actor, message=message(row))
+            # With the replies that it had at this seq, as the live event shows it: each reply is an event that counts up.
+            return frames.MessageCreated(
+                at=at, actor_id=actor, message=msgspec.structs.replace(message(row), reply_count=0)
+            )
         case "member.joined":
             return frames.MemberJoined(at=at, actor_id=actor, user_id=UUID(meta["user_id"]), role=meta["role"])
         case "member.left":

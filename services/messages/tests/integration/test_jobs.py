@@ -11,7 +11,6 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
-import pytest
 import pytest_asyncio
 from nats.js.errors import NotFoundError
 
@@ -185,7 +184,6 @@ async def test_a_deleted_stream_is_made_again(database, admin, messages_bus, ope
     assert [event.to_seq for event in await relayed(operator, stream)] == [1]
 
 
-@pytest.mark.xfail(strict=True, reason="the relay tries again at once, with a trace in the log each time")
 async def test_without_jetstream_rows_wait_and_the_relay_does_not_hammer(database, admin, epoch, tmp_path) -> None:
     config = tmp_path / "nats.conf"
     port = embedded.free_port()
@@ -267,7 +265,6 @@ async def test_heads_leave_out_what_has_been_quiet_for_long(database, admin, mes
     assert quiet_queue.empty()
 
 
-@pytest.mark.xfail(strict=True, reason="a survivor waits for the dead holder's lease")
 async def test_a_survivor_publishes_heads_before_anybody_waits_longer_than_the_promise(
     quiet, nats, admin, operator, start_replica, postgres
 ) -> None:
@@ -350,7 +347,6 @@ async def test_what_may_still_be_replayed_is_kept_and_what_comes_is_prepared(dat
     )
 
 
-@pytest.mark.xfail(strict=True, reason="dropping a partition waits without a limit")
 async def test_dropping_waits_for_nobody_so_that_nobody_waits_for_it(quiet, database, admin) -> None:
     """A long read of the log holds the drop up; what comes behind the drop must not be held up with it."""
     await make_old_partition(admin, 8)

@@ -150,7 +150,6 @@ async def _the_log_is_dense_and_counts_are_true(suite: Any, witness: Any, room_i
     assert [row["at"] for row in instants] == sorted(row["at"] for row in instants)
 
 
-@pytest.mark.xfail(strict=True, reason="reply_count is counted twice, and a deletion changes the rev without an event")
 @pytest.mark.parametrize("history", ["all", "since_join"])
 async def test_an_old_snapshot_plus_the_events_after_it_equals_a_fresh_fetch(suite, history) -> None:
     loop = asyncio.get_running_loop()

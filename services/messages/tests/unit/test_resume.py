@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from parley_messages.usecases.sessions import _standing
 from parley_shared.contracts.messages import ResumeFrom, StreamState
 
@@ -87,7 +85,6 @@ def test_from_the_first_stream_that_does_not_fit_in_two_thousand_all_that_missed
     }
 
 
-@pytest.mark.xfail(strict=True, reason="it fills the whole")
 def test_a_stream_that_missed_too_much_by_itself_takes_nothing_from_those_after_it() -> None:
     for missed in (501, 1_999, 2_001, 100_000):
         known = {"room:busy": room(missed), "room:quiet": room(3)}

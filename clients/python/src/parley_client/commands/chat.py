@@ -132,8 +132,8 @@ async def _follow(client: Client, names: Names, stream: str, last: int, me: UUID
             continue
         if isinstance(event, Resync):
             out.print("      [dim]· much was said while you were away; the newest:[/dim]")
-            for message in (await client.messages(UUID(stream[5:]), limit=HISTORY)).items:
-                await show_message(names, message)
+            for missed in (await client.messages(UUID(stream[5:]), limit=HISTORY)).items:
+                await show_message(names, missed)
         elif isinstance(event, Gone):
             out.print("      [yellow]you are no longer in this room[/yellow]")
         elif event.seq > last:

@@ -107,11 +107,13 @@ def _local(url: str, findings: Findings) -> None:
         return
     if run["urls"]["http"].rpartition(":")[2] != url.rpartition(":")[2]:
         return
-    dead = []
-    for name, entries in run.items():
-        for entry in entries if isinstance(entries, list) else [entries]:
-            if name != "urls" and not _lives(entry.get("pid")):
-                dead.append(name)
+    processes = [
+        (name, entry)
+        for name, entries in run.items()
+        if name != "urls"
+        for entry in (entries if isinstance(entries, list) else [entries])
+    ]
+    dead = [name for name, entry in processes if not _lives(entry.get("pid"))]
     if dead:
         findings.bad(f"run.json names processes that do not run: {', '.join(dead)}; see {home / 'logs'}")
     else:

@@ -16,6 +16,7 @@ class Action(StrEnum):
     INVITE = "add members"
     REMOVE_MEMBER = "remove members"
     UPDATE = "change settings"
+    SLOW_MODE = "set slow mode"
     SET_ROLE = "give roles"
     DELETE = "delete the room"
     RESTORE = "restore the room"
@@ -38,11 +39,15 @@ MAY: dict[Action, Rule] = {
     Action.INVITE: Rule("member", "moderator"),
     Action.REMOVE_MEMBER: Rule("moderator", "moderator", office=True),
     Action.UPDATE: Rule("owner", "owner"),
+    Action.SLOW_MODE: Rule("moderator", "moderator", office=True),
     Action.SET_ROLE: Rule("owner", "owner"),
     Action.DELETE: Rule("owner", "owner"),
     Action.RESTORE: Rule("owner", "owner"),
 }
 """The whole table: may(actor, action, room) is a look-up in it."""
+
+CONTENT = frozenset((Action.READ, Action.SEND, Action.LIST_MEMBERS, Action.INVITE))
+"""What takes having joined; everything else is a matter of office, and who has none is told `forbidden`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ def demand(standing: Standing, action: Action) -> None:
         raise not_found("room")
     if standing.deleted:
         raise Refused(Code.DELETED, "The room has been deleted; restore it first.")
-    if standing.room_role is None:
+    if standing.room_role is None and action in CONTENT:
         raise Refused(Code.NOT_A_MEMBER, "You are not a member of this room; join it first.")
     raise Refused(Code.FORBIDDEN, f"Your role in this room does not let you {action.value}.")
 

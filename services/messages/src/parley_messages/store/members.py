@@ -16,23 +16,29 @@ class MemberQueries:
         return await self._connection.fetchrow(
             "SELECT user_id, role, from_seq, joined_at FROM messages.members"
             " WHERE room_id = $1 AND user_id = $2 AND to_seq IS NULL",
-            room_id, user_id,
-        )  # fmt: skip
+            room_id,
+            user_id,
+        )
 
     async def intervals(self, room_id: UUID, user_id: UUID) -> list[tuple[int, int | None]]:
         """All of them, the oldest first."""
         rows = await self._connection.fetch(
             "SELECT from_seq, to_seq FROM messages.members WHERE room_id = $1 AND user_id = $2 ORDER BY from_seq",
-            room_id, user_id,
-        )  # fmt: skip
+            room_id,
+            user_id,
+        )
         return [(row[0], row[1]) for row in rows]
 
     async def open(self, room_id: UUID, user_id: UUID, role: str, from_seq: int, at: datetime) -> None:
         """Begin an interval; what lies before it is read."""
         await self._connection.execute(
             "INSERT INTO messages.members (room_id, user_id, from_seq, role, joined_at) VALUES ($1, $2, $3, $4, $5)",
-            room_id, user_id, from_seq, role, at,
-        )  # fmt: skip
+            room_id,
+            user_id,
+            from_seq,
+            role,
+            at,
+        )
         await self._connection.execute(
             """
             INSERT INTO messages.positions AS p (room_id, user_id, delivered_seq, read_seq, read_n)
@@ -40,16 +46,21 @@ class MemberQueries:
             ON CONFLICT (room_id, user_id) DO UPDATE SET delivered_seq = greatest(p.delivered_seq, excluded.delivered_seq),
                 read_seq = greatest(p.read_seq, excluded.read_seq), read_n = greatest(p.read_n, excluded.read_n)
             """,
-            room_id, user_id, from_seq,
-        )  # fmt: skip
+            room_id,
+            user_id,
+            from_seq,
+        )
         await self._count(room_id, 1)
 
     async def close(self, room_id: UUID, user_id: UUID, to_seq: int, at: datetime) -> None:
         await self._connection.execute(
             "UPDATE messages.members SET to_seq = $3, left_at = $4"
             " WHERE room_id = $1 AND user_id = $2 AND to_seq IS NULL",
-            room_id, user_id, to_seq, at,
-        )  # fmt: skip
+            room_id,
+            user_id,
+            to_seq,
+            at,
+        )
         await self._count(room_id, -1)
 
     async def _count(self, room_id: UUID, change: int) -> None:
@@ -60,8 +71,10 @@ class MemberQueries:
     async def set_role(self, room_id: UUID, user_id: UUID, role: str) -> None:
         await self._connection.execute(
             "UPDATE messages.members SET role = $3 WHERE room_id = $1 AND user_id = $2 AND to_seq IS NULL",
-            room_id, user_id, role,
-        )  # fmt: skip
+            room_id,
+            user_id,
+            role,
+        )
 
     async def owners(self, room_id: UUID) -> list[UUID]:
         rows = await self._connection.fetch(
@@ -74,8 +87,10 @@ class MemberQueries:
         rows = await self._connection.fetch(
             "UPDATE messages.members SET to_seq = $2, left_at = $3"
             " WHERE room_id = $1 AND to_seq IS NULL AND role <> 'owner' RETURNING user_id",
-            room_id, to_seq, at,
-        )  # fmt: skip
+            room_id,
+            to_seq,
+            at,
+        )
         await self._count(room_id, -len(rows))
         return sorted(row[0] for row in rows)
 
@@ -85,8 +100,11 @@ class MemberQueries:
             "INSERT INTO messages.members (room_id, user_id, from_seq, role, joined_at)"
             " SELECT room_id, user_id, $3, role, $4 FROM messages.members"
             " WHERE room_id = $1 AND to_seq = $2 AND role <> 'owner' RETURNING user_id",
-            room_id, ended_at, from_seq, at,
-        )  # fmt: skip
+            room_id,
+            ended_at,
+            from_seq,
+            at,
+        )
         await self._count(room_id, len(rows))
         return sorted(row[0] for row in rows)
 
@@ -99,5 +117,5 @@ class MemberQueries:
                 room_id,
                 limit,
                 last,
-            )  # fmt: skip
+            )
         )

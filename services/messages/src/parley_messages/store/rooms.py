@@ -41,10 +41,22 @@ class RoomQueries:
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 1, $9, clock_timestamp(), $10, 0, 0, 0, 0, clock_timestamp())
             ON CONFLICT (direct_key) WHERE direct_key IS NOT NULL DO NOTHING RETURNING id
             """,
-            *(values[name] for name in (
-                "id", "kind", "name", "topic", "visibility", "encryption", "history", "language", "created_by", "direct_key"
-            )),
-        )  # fmt: skip
+            *(
+                values[name]
+                for name in (
+                    "id",
+                    "kind",
+                    "name",
+                    "topic",
+                    "visibility",
+                    "encryption",
+                    "history",
+                    "language",
+                    "created_by",
+                    "direct_key",
+                )
+            ),
+        )
         return row is not None
 
     async def by_direct_key(self, key: str) -> UUID | None:
@@ -63,9 +75,10 @@ class RoomQueries:
 
     async def set_deleted(self, room_id: UUID, *, deleted: bool) -> None:
         await self._connection.execute(
-            "UPDATE messages.rooms SET rev = rev + 1, deleted_at = CASE WHEN $2 THEN clock_timestamp() END WHERE id = $1",
-            room_id, deleted,
-        )  # fmt: skip
+            "UPDATE messages.rooms SET deleted_at = CASE WHEN $2 THEN clock_timestamp() END WHERE id = $1",
+            room_id,
+            deleted,
+        )
 
     async def mine(self, user_id: UUID, room_id: UUID) -> Any | None:
         """One of the caller's rooms."""
@@ -83,7 +96,7 @@ class RoomQueries:
                 user_id,
                 limit,
                 *last,
-            )  # fmt: skip
+            )
         )
 
     async def memberships(self, user_id: UUID) -> list[Any]:
@@ -98,25 +111,29 @@ class RoomQueries:
         )
 
     async def directory(self, user_id: UUID, query: str, limit: int, last: tuple[str, UUID] | None) -> list[Any]:
-        """Public rooms by name; `query` is part of it, in lower case."""
+        """Public rooms by name, with it folded as `folded`; `query` is part of it, in any case.
+
+        PostgreSQL folds on both sides, in the collation of the index: the database's own may know ASCII alone.
+        """
         escaped = query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         return list(
             await self._connection.fetch(
                 """
                 SELECT r.*, EXISTS (
                     SELECT FROM messages.members m WHERE m.room_id = r.id AND m.user_id = $1 AND m.to_seq IS NULL
-                ) AS joined
+                ) AS joined, lower(r.name COLLATE pg_catalog.pg_c_utf8) AS folded
                 FROM messages.rooms r
                 WHERE r.visibility = 'public' AND r.kind = 'room' AND r.deleted_at IS NULL
-                    AND ($2 = '' OR lower(r.name) LIKE '%' || $2 || '%')
-                    AND ($4::text IS NULL OR (lower(r.name), r.id) > ($4, $5::uuid))
-                ORDER BY lower(r.name), r.id LIMIT $3
+                    AND ($2 = '' OR lower(r.name COLLATE pg_catalog.pg_c_utf8)
+                        LIKE lower(('%' || $2 || '%') COLLATE pg_catalog.pg_c_utf8))
+                    AND ($4::text IS NULL OR (lower(r.name COLLATE pg_catalog.pg_c_utf8), r.id) > ($4, $5::uuid))
+                ORDER BY lower(r.name COLLATE pg_catalog.pg_c_utf8), r.id LIMIT $3
                 """,
                 user_id,
                 escaped,
                 limit,
                 *(last or (None, None)),
-            )  # fmt: skip
+            )
         )
 
     async def remember_key(self, user_id: UUID, key: str, payload_hash: int, room_id: UUID) -> tuple[UUID, int] | None:
@@ -124,8 +141,11 @@ class RoomQueries:
         made = await self._connection.fetchval(
             "INSERT INTO messages.idempotency_keys (user_id, key, payload_hash, room_id, created_at)"
             " VALUES ($1, $2, $3, $4, clock_timestamp()) ON CONFLICT DO NOTHING RETURNING 1",
-            user_id, key, payload_hash, room_id,
-        )  # fmt: skip
+            user_id,
+            key,
+            payload_hash,
+            room_id,
+        )
         if made is not None:
             return None
         row = await self._connection.fetchrow(

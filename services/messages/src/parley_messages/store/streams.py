@@ -63,8 +63,13 @@ class StreamQueries:
         await self._connection.execute(
             "WITH logged AS (INSERT INTO messages.events (stream, seq, at, kind, actor, meta) VALUES ($1, $2, $3, $4, $5, $6))"
             " INSERT INTO messages.outbox (stream, from_seq, to_seq, kinds) VALUES ($1, $2, $2, ARRAY[$4])",
-            stream, seq, at, kind, actor, meta,
-        )  # fmt: skip
+            stream,
+            seq,
+            at,
+            kind,
+            actor,
+            meta,
+        )
 
     async def user_head(self, user_id: UUID) -> tuple[int, int]:
         """(head, floor); (0, 0) for whom nothing has happened to yet."""
@@ -78,8 +83,9 @@ class StreamQueries:
         rows = await self._connection.fetch(
             "SELECT 'room:' || id, head FROM messages.rooms WHERE id = ANY($1::uuid[])"
             " UNION ALL SELECT 'user:' || user_id, head FROM messages.user_streams WHERE user_id = ANY($2::uuid[])",
-            room_ids, user_ids,
-        )  # fmt: skip
+            room_ids,
+            user_ids,
+        )
         return {row[0]: row[1] for row in rows}
 
     async def events(self, stream: str, room_id: UUID | None, after: int, upto: int, limit: int) -> list[Any]:
@@ -101,5 +107,5 @@ class StreamQueries:
                 after,
                 upto,
                 limit,
-            )  # fmt: skip
+            )
         )

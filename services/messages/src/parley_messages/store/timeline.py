@@ -40,7 +40,7 @@ class TimelineQueries:
                 user_id,
                 seq,
                 limit,
-            )  # fmt: skip
+            )
         )
 
     async def after(self, room_id: UUID, everything: bool, user_id: UUID, seq: int, limit: int) -> list[Any]:
@@ -54,14 +54,17 @@ class TimelineQueries:
                 user_id,
                 seq,
                 limit,
-            )  # fmt: skip
+            )
         )
 
     async def get(self, room_id: UUID, everything: bool, user_id: UUID, message_id: UUID) -> Any | None:
         return await self._connection.fetchrow(
             f"SELECT {COLUMNS} {FROM} WHERE m.room_id = $1 AND m.id = $4 AND {SEEN}",
-            room_id, everything, user_id, message_id,
-        )  # fmt: skip
+            room_id,
+            everything,
+            user_id,
+            message_id,
+        )
 
     async def last_of_each(self, user_id: UUID, room_ids: list[UUID]) -> list[Any]:
         """The newest visible top-level message of each of the caller's rooms."""
@@ -81,5 +84,5 @@ class TimelineQueries:
                 """,  # noqa: S608
                 room_ids,
                 user_id,
-            )  # fmt: skip
+            )
         )

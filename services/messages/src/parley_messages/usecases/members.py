@@ -59,6 +59,9 @@ class Members:
             row, standing = await stand(store, command.actor, command.room_id, lock=True)
             if not standing.visible:
                 raise not_found("room")
+            if standing.deleted:
+                # Its log must end with `room.deleted`: restoring finds everybody by that seq.
+                raise Refused(Code.DELETED, "The room has been deleted; restore it first.")
             if standing.room_role is None:
                 return Empty()
             if row["kind"] == "direct":
@@ -68,7 +71,7 @@ class Members:
                 raise Refused(Code.LAST_OWNER, "You are the only owner; make somebody else an owner before you leave.")
             changes = Changes(store, actor)
             to_seq = await changes.gone(command.room_id, actor, removed=False)
-            if alone and not standing.deleted:
+            if alone:
                 await store.rooms.set_deleted(command.room_id, deleted=True)
                 await changes.room_deleted(command.room_id)
             await changes.tell_left(command.room_id, [actor], to_seq, "left")

@@ -1,7 +1,7 @@
 """Rooms: made, found, changed, deleted, restored."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ from parley_shared.contracts.base import Actor, Empty
 from parley_shared.cursors import read_cursor, write_cursor
 from parley_shared.errors import Code, Refused, invalid, not_found
 from parley_shared.ids import new_id
-from parley_shared.limits import DIRECT_MEMBERS, REPLY_BYTES, ROOM_NAME_CHARS, ROOM_TOPIC_CHARS
+from parley_shared.limits import DIRECT_MEMBERS, REPLY_BYTES, ROOM_NAME_CHARS, ROOM_TOPIC_CHARS, ROOM_UNDO_DAYS
 from parley_shared.text import clean
 
 LANGUAGES = frozenset(
@@ -174,17 +174,20 @@ class Rooms:
 
     async def directory(self, command: contract.Directory) -> contract.DirectoryRooms:
         """Public rooms by name. Raises Refused: BAD_CURSOR, BAD_TEXT, INVALID."""
-        query = clean(command.query or "", field="query", least=0, most=ROOM_NAME_CHARS).lower()
+        query = clean(command.query or "", field="query", least=0, most=ROOM_NAME_CHARS)
         last: Any = None
         if command.cursor is not None:
-            last = read_cursor(command.cursor, f"directory:{query}", tuple[str, UUID])
+            folded, room_id = read_cursor(command.cursor, f"directory:{query}", tuple[str, UUID])
+            if "\0" in folded:
+                raise Refused(Code.BAD_CURSOR, "The cursor does not belong to this list; start again without one.")
+            last = (folded, room_id)
         async with self._database.snapshot() as store:
             rows = await store.rooms.directory(command.actor.user_id, query, command.limit + 1, last)
         items = [directory_room(row, joined=row["joined"]) for row in rows[: command.limit]]
         more = len(rows) > command.limit
         return contract.DirectoryRooms(
             items=items,
-            next=write_cursor(f"directory:{query}", (items[-1].name or "").lower(), items[-1].id) if more else None,
+            next=write_cursor(f"directory:{query}", rows[len(items) - 1]["folded"], items[-1].id) if more else None,
         )
 
     async def update(self, command: contract.UpdateRoom) -> contract.RoomAnswer:
@@ -206,10 +209,9 @@ class Rooms:
             values["slow_mode_s"] = command.slow_mode_s
         async with self._database.begin() as store:
             row, standing = await stand(store, command.actor, command.room_id, lock=True)
-            demand(standing, Action.READ)
-            if row["kind"] == "direct":
+            if standing.visible and row["kind"] == "direct":
                 raise Refused(Code.FIXED_MEMBERS, "A direct room has no settings.")
-            demand(standing, Action.UPDATE)
+            demand(standing, Action.SLOW_MODE if values.keys() == {"slow_mode_s"} else Action.UPDATE)
             if row["rev"] != command.rev:
                 raise Refused(
                     Code.REV_CONFLICT, "The room has changed since; here is how it is now.", current=room(row)
@@ -218,18 +220,22 @@ class Rooms:
             if any(row[name] != value for name, value in values.items()):
                 await store.rooms.update(command.room_id, values)
                 await changes.room_updated(command.room_id, room(await store.rooms.get(command.room_id)))
-            answer = await self._mine(store, command.actor, command.room_id)
+            # Who sets slow mode by office need not be a member.
+            mine = await store.rooms.mine(command.actor.user_id, command.room_id)
+            answer = contract.RoomAnswer(
+                room=None if mine is None else my_room(mine),
+                directory=None if mine else directory_room(await store.rooms.get(command.room_id), joined=False),
+            )
         await self._tell(changes)
-        return contract.RoomAnswer(room=answer)
+        return answer
 
     async def delete(self, command: contract.RoomRequest) -> Empty:
         """`room.deleted` is its last event; owners may restore it for seven days. Raises Refused: FORBIDDEN, NOT_FOUND."""
         async with self._database.begin() as store:
             row, standing = await stand(store, command.actor, command.room_id, lock=True)
-            demand(standing, Action.READ)
-            if standing.deleted:
+            if standing.visible and standing.deleted:
                 return Empty()
-            if row["kind"] == "direct":
+            if standing.visible and row["kind"] == "direct":
                 raise Refused(Code.FIXED_MEMBERS, "A direct room cannot be deleted.")
             demand(standing, Action.DELETE)
             changes = Changes(store, command.actor.user_id)
@@ -240,9 +246,11 @@ class Rooms:
     async def restore(self, command: contract.RoomRequest) -> contract.RoomAnswer:
         """Undo the deletion: everybody is back with the same role. Raises Refused: NOT_FOUND, FORBIDDEN."""
         async with self._database.begin() as store:
-            _, standing = await stand(store, command.actor, command.room_id, lock=True)
-            demand(standing, Action.READ)
+            row, standing = await stand(store, command.actor, command.room_id, lock=True)
             demand(standing, Action.RESTORE)
+            if standing.deleted and datetime.now(UTC) >= row["deleted_at"] + timedelta(days=ROOM_UNDO_DAYS):
+                # From here on the room may be half purged at any moment.
+                raise not_found("room")
             changes = Changes(store, command.actor.user_id)
             if standing.deleted:
                 await store.rooms.set_deleted(command.room_id, deleted=False)

@@ -196,8 +196,10 @@ def _standing(
         missed = head - after
         if missed == 0:
             states.append(StreamState(stream=stream, status="current", head=head, after=head))
-        elif full or after < floor or missed > RESUME_EVENTS_PER_STREAM or missed > left:
-            full = full or missed > left
+        elif after < floor or missed > RESUME_EVENTS_PER_STREAM:
+            states.append(StreamState(stream=stream, status="resync", head=head, after=head))
+        elif full or missed > left:
+            full = True
             states.append(StreamState(stream=stream, status="resync", head=head, after=head))
         else:
             left -= missed

@@ -70,7 +70,9 @@ class Timeline:
             row, standing = await stand(store, command.actor, command.room_id, lock=False)
             demand(standing, Action.READ)
             _check_floor(command.after, row["floor"])
-            rows = await store.streams.events(stream, command.room_id, command.after, row["head"], command.limit)
+            rows = await store.streams.events(
+                stream, command.room_id, min(command.after, MOST_SEQ), row["head"], command.limit
+            )
             intervals = await store.members.intervals(command.room_id, command.actor.user_id)
         return _events(
             [
@@ -89,7 +91,7 @@ class Timeline:
         async with self._database.snapshot() as store:
             head, floor = await store.streams.user_head(command.actor.user_id)
             _check_floor(command.after, floor)
-            rows = await store.streams.events(stream, None, command.after, head, command.limit)
+            rows = await store.streams.events(stream, None, min(command.after, MOST_SEQ), head, command.limit)
         return _events([(item["seq"], event_frame(stream, item, None)) for item in rows], head)
 
 
@@ -105,6 +107,8 @@ async def frames_between(
 def _where(command: contract.Page) -> tuple[str, int]:
     if command.cursor is not None:
         direction, seq = read_cursor(command.cursor, f"messages:{command.room_id}", tuple[str, int])
+        if direction not in ("before", "after") or not 0 <= seq <= MOST_SEQ:
+            raise Refused(Code.BAD_CURSOR, "The cursor does not belong to this list; start again without one.")
         return direction, seq
     if command.around is not None:
         return "around", command.around
