@@ -10,7 +10,7 @@ import httpx2
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
-PASSWORD = "a long enough passphrase"  # noqa: S105
+PASSWORD = "a long enough passphrase"
 Frame = dict[str, Any]
 
 _opened: list["Person | Socket"] = []
@@ -67,7 +67,12 @@ class Person:
         return answer.json() if answer.content else None
 
     async def room(self, name: str = "a room", **more: Any) -> str:
-        created = await self.call("POST", "/rooms", 201, json={"name": name, "visibility": "public", "encryption": "plain", "history": "all", **more})
+        created = await self.call(
+            "POST",
+            "/rooms",
+            201,
+            json={"name": name, "visibility": "public", "encryption": "plain", "history": "all", **more},
+        )
         return str(created["id"])
 
     async def history(self, room_id: str) -> list[Frame]:
@@ -151,7 +156,9 @@ class Socket:
         return await self.answer(identifier, within)
 
     async def answer(self, identifier: int, within: float = 10.0) -> Frame:
-        return await self.wait_for(lambda frame: frame["type"] in ("ack", "error") and frame.get("id") == identifier, within)
+        return await self.wait_for(
+            lambda frame: frame["type"] in ("ack", "error") and frame.get("id") == identifier, within
+        )
 
     async def say(self, room_id: str, body: str, client_msg_id: str | None = None, within: float = 10.0) -> Frame:
         return await self.command(
@@ -187,7 +194,9 @@ class Socket:
         return [frame["seq"] for frame in self.events(stream)]
 
     async def until_seq(self, stream: str, seq: int, within: float = 10.0) -> None:
-        await self.wait_for(lambda frame: frame["type"] == "event" and frame["stream"] == stream and frame["seq"] >= seq, within)
+        await self.wait_for(
+            lambda frame: frame["type"] == "event" and frame["stream"] == stream and frame["seq"] >= seq, within
+        )
 
     async def until_closed(self, within: float = 10.0) -> int:
         async with asyncio.timeout(within), self._news:

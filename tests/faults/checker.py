@@ -59,16 +59,20 @@ def _history(records: Records) -> list[Finding]:
         if times > 1:
             found.append(Finding("doubled", f"seq {seq} is in the history {times} times"))
     meant = {send.body for send in records.sends}
-    for shown in records.history:
-        if shown.body not in meant:
-            found.append(Finding("phantom", f"{shown.body!r} is in the history, but nobody sent it"))
+    found += [
+        Finding("phantom", f"{shown.body!r} is in the history, but nobody sent it")
+        for shown in records.history
+        if shown.body not in meant
+    ]
     for send in records.sends:
         if send.seq is None:
             continue
         if send.body not in by_body:
             found.append(Finding("lost", f"{send.body!r} was acknowledged as {send.seq} and is not in the history"))
         elif by_body[send.body] != send.seq:
-            found.append(Finding("reordered", f"{send.body!r} was acknowledged as {send.seq} and is {by_body[send.body]}"))
+            found.append(
+                Finding("reordered", f"{send.body!r} was acknowledged as {send.seq} and is {by_body[send.body]}")
+            )
     seqs = [shown.seq for shown in records.history]
     if seqs != sorted(seqs):
         found.append(Finding("reordered", "the history is not in the order of its seqs"))
@@ -84,7 +88,9 @@ def _order(records: Records) -> list[Finding]:
             continue
         before = newest.get(send.sender)
         if before is not None and send.seq <= before[0]:
-            found.append(Finding("reordered", f"{send.sender} sent {send.body!r} ({send.seq}) after {before[1]!r} ({before[0]})"))
+            found.append(
+                Finding("reordered", f"{send.sender} sent {send.body!r} ({send.seq}) after {before[1]!r} ({before[0]})")
+            )
         newest[send.sender] = (send.seq, send.body)
     return found
 
@@ -107,7 +113,9 @@ def _readers(records: Records) -> list[Finding]:
                 found.append(Finding("reordered", f"{reader} was shown {seq} after {position}"))
             known.add(seq)
             if body is not None and truth.get(seq) != body:
-                found.append(Finding("phantom", f"{reader} was shown {body!r} at {seq}; the history has {truth.get(seq)!r}"))
+                found.append(
+                    Finding("phantom", f"{reader} was shown {body!r} at {seq}; the history has {truth.get(seq)!r}")
+                )
         if position < records.head:
             found.append(Finding("lost", f"{reader} was shown nothing after {position}; the head is {records.head}"))
     return found

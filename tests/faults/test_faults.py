@@ -38,9 +38,7 @@ def shaken() -> Iterator[Suite]:
 async def crowd(shaken: Suite) -> AsyncIterator[Crowd]:
     """Six people in a room, talking, over both gateways."""
     shaken.until_ready()
-    people = [
-        await Person(shaken.urls[number % 2], f"u{secrets.token_hex(6)}").register() for number in range(6)
-    ]
+    people = [await Person(shaken.urls[number % 2], f"u{secrets.token_hex(6)}").register() for number in range(6)]
     room = await people[0].room()
     for person in people[1:]:
         await person.call("POST", f"/rooms/{room}/join")

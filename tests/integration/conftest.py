@@ -16,6 +16,7 @@ NewPerson = Callable[..., Awaitable[Person]]
 @pytest.fixture
 async def person(suite: Suite) -> AsyncIterator[NewPerson]:
     """`await person()` registers somebody new at the first gateway, `await person(1)` at the second."""
+
     async def new(gateway: int = 0, **more: object) -> Person:
         somebody = Person(suite.urls[gateway], f"u{secrets.token_hex(6)}")
         await somebody.register(**more)

@@ -35,7 +35,7 @@ class Settings(ServiceSettings):
     body_bytes: int = 262_144
     lanes: int = Field(default=8, ge=1, le=256)
     frames_per_second: Limit = 50
-    connections_per_user: Limit = 50
+    connections_per_user: Limit = 250
     connections_per_ip: Limit = 10_000
     unauthenticated_per_ip: Limit = 2_000
     resumes_per_second: Limit = 100

@@ -74,7 +74,6 @@ class LivePublisher:
         if run:
             await self._send(run)
 
-
     async def _send(self, run: list[Committed]) -> None:
         first = run[0]
         headers = {HEADER_SEQS: f"{first.seq}-{run[-1].seq}"}

@@ -458,7 +458,7 @@ class Connection:
         except Refused as refusal:
             self._error(command.id, refusal)
             if refusal.code == Code.UNAVAILABLE:
-                self.close(1013, "try again later")
+                self.close(1012, "try again later")
             elif refusal.code == Code.TOKEN_EXPIRED:
                 self.close(CloseCode.TOKEN_EXPIRED, "the access token has expired")
             else:
@@ -482,7 +482,7 @@ class Connection:
         except Refused as refusal:
             self._error(command.id, refusal)
             if refusal.code == Code.UNAVAILABLE:
-                self.close(1013, "try again later")
+                self.close(1012, "try again later")
             elif refusal.code == Code.INVALID:
                 self.close(CloseCode.BAD_FRAME, "the auth frame is not as it must be")
             else:

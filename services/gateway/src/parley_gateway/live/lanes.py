@@ -96,7 +96,7 @@ class Lanes:
                 except Refused as refusal:
                     log.warning("lane.refused", code=str(refusal.code), sends=len(batch))
                     outcomes = [_unavailable(refusal.detail)] * len(batch)
-                except Exception:  # noqa: BLE001 — whatever it is, these senders get an answer and the lane goes on
+                except Exception:
                     log.exception("lane.bug", sends=len(batch))
                     outcomes = [_INTERNAL] * len(batch)
                 for (_, deliver), outcome in zip(batch, outcomes, strict=True):
