@@ -6,7 +6,7 @@ from typing import Final
 from parley_messages import handlers
 from parley_messages.clients import AuthClient
 from parley_messages.epoch import Epoch
-from parley_messages.jobs import HeadsJob, HousekeepingJob, RelayJob
+from parley_messages.jobs import RELAY_PAUSE_S, HeadsJob, HousekeepingJob, RelayJob
 from parley_messages.publisher import LivePublisher
 from parley_messages.settings import Settings
 from parley_messages.store import Database
@@ -74,7 +74,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                         settings.heads_seconds / 10,
                         HeadsJob(database, service.bus, epoch, holder, settings.heads_seconds).run,
                     ),
-                    ("relay", 0.02, relay.run),
+                    ("relay", RELAY_PAUSE_S, relay.run),
                     ("housekeeping", HOUSEKEEPING_S, HousekeepingJob(database, holder, settings.log_days).run),
                 )
             ]
