@@ -1,0 +1,247 @@
+"""The whole run: start the suite in a temporary home, measure one load after the other, tell, leave nothing behind."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+from rich.console import Console
+
+from parley_shared.embedded import OPERATOR, free_port, port_is_taken
+from tests.benchmarks import people, profiled, report, textbook
+from tests.benchmarks.load import Measured, Plan
+from tests.benchmarks.people import Room, User
+from tests.conftest import GENEROUS, Suite
+
+LOADS = ("one", "hot", "many", "fanout")
+IN_FLIGHT = 64
+START_S = 30.0
+# The rate limiter stays in the path and is set high. Hashing is not what is measured: a thousand users would take minutes to
+# log in with real parameters, so passwords of these accounts are hashed cheaply, and their tokens last as long as the run.
+ENVIRONMENT = {**GENEROUS, "PARLEY_AUTH_HASH_MEMORY_KIB": "64", "PARLEY_AUTH_ACCESS_LIFETIME_S": "7200"}
+
+# A log has no width, and a table folded to 80 columns cannot be read.
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 170)
+
+
+class Bench:
+    """One run against one suite. users: how many in `many` and in the fan-out."""
+
+    def __init__(self, suite: Suite, *, quick: bool) -> None:
+        self.suite = suite
+        self.run = report.new_run(quick)
+        self.users = 300 if quick else 1000
+        self.seconds = 3.0 if quick else 10.0
+        self.warm_up = 1.0 if quick else 2.0
+        self._users: list[User] = []
+
+    # -- the suite
+
+    def conversation(self, name: str) -> None:
+        """`one`, `hot` or `many`: the suite, then the textbook variant."""
+        users, rooms = self._people(name)
+        in_flight = 1 if name == "one" else IN_FLIGHT
+        plan = self._plan(users, rooms, in_flight=in_flight)
+        self._measure("parley", name, plan)
+        with self._textbook(users, rooms) as (url, watch):
+            them = [user.id for user in users]
+            places = [(room.id, room.members) for room in rooms]
+            self._measure(
+                "textbook", name, msgspec.structs.replace(plan, url=url, tokens=them, rooms=places, watch=watch)
+            )
+
+    def fanout(self) -> None:
+        """To everybody in one room, one at a time and 16; then the bare `send_text` loop with frames of the same size."""
+        users, rooms = self._people("fanout")
+        size = 0
+        for in_flight in (1, 16):
+            plan = self._plan(users, rooms, in_flight=in_flight, rounds=True)
+            size = self._measure("parley", f"fanout-{in_flight}", plan).event_bytes
+        with self._bare(size) as (url, watch):
+            for in_flight in (1, 16):
+                plan = self._plan(users, rooms, in_flight=in_flight, rounds=True)
+                plan = msgspec.structs.replace(plan, url=url, watch=watch)
+                self._measure("send_text", f"fanout-{in_flight}", plan)
+
+    def profile(self, service: str) -> None:
+        """`many` once more, with one more replica under cProfile; a gateway gets all of the load, messages its half."""
+        users, rooms = self._people("many")
+        output = self.suite.home / f"{service}.profile"
+        port = free_port()
+        console.print(f"Profiling a {service} under many …")
+        process = profiled.start(service, self.suite.home, self.suite.run_json()["urls"], output, port)
+        try:
+            plan = self._plan(users, rooms, in_flight=IN_FLIGHT)
+            if service == "gateway":
+                plan = msgspec.structs.replace(plan, url=_socket_url(port))
+            measured = _load(plan)
+            handled = int(measured.messages * (1 + self.warm_up / self.seconds))
+            handled //= 1 if service == "gateway" else 2
+            self.run.profile[service] = profiled.finish(process, output, handled)
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+    def _people(self, name: str) -> tuple[list[User], list[Room]]:
+        count = {"one": 2, "hot": 10}.get(name, self.users)
+        if len(self._users) < count:
+            more = asyncio.run(people.register(self.suite.urls[0], count - len(self._users)))
+            self._users += more
+        users = self._users[:count]
+        return users, asyncio.run(people.fill(self.suite.urls[0], users, count // 10 if name == "many" else 1))
+
+    def _plan(self, users: list[User], rooms: list[Room], *, in_flight: int, rounds: bool = False) -> Plan:
+        return Plan(
+            url=_socket_url(self.suite.port),
+            tokens=[user.token for user in users],
+            rooms=[(room.id, room.members) for room in rooms],
+            in_flight=in_flight,
+            rounds=rounds,
+            warm_up_s=self.warm_up,
+            seconds=self.seconds,
+            watch={name: self.suite.pids(name) for name in ("gateway", "messages", "nats", "postgres")},
+        )
+
+    def _measure(self, stack: str, name: str, plan: Plan) -> Measured:
+        users, rooms = len(plan.tokens), len(plan.rooms)
+        title = report.TITLES[name].format(users=users, rooms=rooms)
+        console.print(f"{report.STACKS[stack]}, {title} …", end=" ")
+        measured = _load(plan)
+        console.print(f"{measured.rate:,.0f} msg/s, p50 {measured.p50_ms:.2f} ms, p99 {measured.p99_ms:.2f} ms")
+        self.run.results.append(report.Result(stack, name, users, rooms, measured))
+        return measured
+
+    # -- what it is compared with
+
+    @contextlib.contextmanager
+    def _textbook(self, users: list[User], rooms: list[Room]) -> Iterator[tuple[str, dict[str, list[int]]]]:
+        """The textbook variant on the same PostgreSQL, in a schema of its own, and on the same NATS."""
+        urls = self.suite.run_json()["urls"]
+        place = textbook.Place(
+            postgres_url=urls["postgres"],
+            nats_url=urls["nats"],
+            nats_user=OPERATOR,
+            nats_password=(self.suite.home / "secrets" / f"nats-{OPERATOR}").read_text().strip(),
+        )
+        members = [(room.id, [users[who].id for who in room.members]) for room in rooms]
+        asyncio.run(textbook.prepare(place.postgres_url, members))
+        environment = {textbook.ENVIRONMENT: place.model_dump_json()}
+        port = free_port()
+        try:
+            with (
+                _process("textbook", "service", environment=environment) as service,
+                _process("textbook", "gateway", str(port), environment=environment, port=port) as gateway,
+            ):
+                watch = {"gateway": [gateway], "messages": [service]}
+                watch |= {name: self.suite.pids(name) for name in ("nats", "postgres")}
+                yield f"ws://127.0.0.1:{port}/ws", watch
+        finally:
+            asyncio.run(textbook.remove(place.postgres_url))
+
+    @contextlib.contextmanager
+    def _bare(self, event_bytes: int) -> Iterator[tuple[str, dict[str, list[int]]]]:
+        port = free_port()
+        with _process("fanout", str(port), str(event_bytes), environment={}, port=port) as gateway:
+            yield f"ws://127.0.0.1:{port}/ws", {"gateway": [gateway]}
+
+
+def _socket_url(port: int) -> str:
+    return f"ws://127.0.0.1:{port}/api/v1/ws"
+
+
+def _load(plan: Plan) -> Measured:
+    """In a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.load"],
+        input=msgspec.json.encode(plan),
+        stdout=subprocess.PIPE,
+        timeout=plan.warm_up_s + plan.seconds + 90,
+        check=True,
+    )
+    return msgspec.json.decode(done.stdout, type=Measured)
+
+
+@contextlib.contextmanager
+def _process(module: str, *arguments: str, environment: dict[str, str], port: int | None = None) -> Iterator[int]:
+    """Its pid, once it answers on its port or, without one, has said so."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"tests.benchmarks.{module}", *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE if port is None else subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        if process.stdout is not None:
+            process.stdout.readline()
+        deadline = time.monotonic() + START_S
+        while port is not None and not port_is_taken("127.0.0.1", port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{module} does not start")
+            time.sleep(0.1)
+        yield process.pid
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests/benchmarks/run.py", description="Measure Parley's hot path.")
+    parser.add_argument("--quick", action="store_true", help="smaller and shorter: does it work, roughly how fast")
+    parser.add_argument("--only", choices=LOADS, help="one load, with what it is compared with")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--no-profile", action="store_true", help="leave the two profiles of `many` out")
+    return parser.parse_args()
+
+
+def _stopped(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def main() -> None:
+    options = _arguments()
+    signal.signal(signal.SIGTERM, _stopped)
+    chosen = (options.only,) if options.only else LOADS
+    began = time.monotonic()
+    suite = Suite(1, ENVIRONMENT)
+    try:
+        console.print(f"Starting the suite in {suite.home} …")
+        suite.start()
+        bench = Bench(suite, quick=options.quick)
+        console.print(bench.run.machine)
+        for name in chosen:
+            if name == "fanout":
+                bench.fanout()
+            else:
+                bench.conversation(name)
+        if "many" in chosen and not options.no_profile:
+            for service in ("gateway", "messages"):
+                bench.profile(service)
+        report.show(bench.run, console)
+        if options.json is not None:
+            options.json.write_bytes(msgspec.json.format(msgspec.json.encode(bench.run), indent=1) + b"\n")
+            console.print(
+                f"Figures: {options.json}; as Markdown: .venv/bin/python -m tests.benchmarks.report {options.json}"
+            )
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+        raise SystemExit(130) from None
+    finally:
+        console.print("Stopping the suite …")
+        suite.remove()
+        console.print(f"Done after {time.monotonic() - began:.0f} s.")
+
+
+if __name__ == "__main__":
+    main()

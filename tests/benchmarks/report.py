@@ -1,0 +1,188 @@
+"""What a run found: its JSON form, its tables, and the goals beside the figures."""
+
+import platform
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.load import Measured
+from tests.benchmarks.profiled import Line
+
+PROCESSES = ("gateway", "messages", "nats", "postgres", "load")
+TITLES = {
+    "one": "one in flight, 2 members",
+    "hot": "hot: 1 room of 10, 64 in flight",
+    "many": "many: {users} users in {rooms} rooms of 10, 64 in flight",
+    "fanout-1": "fan-out to {users}, 1 in flight",
+    "fanout-16": "fan-out to {users}, 16 in flight",
+}
+STACKS = {"parley": "Parley", "textbook": "textbook", "send_text": "FastAPI `send_text`"}
+
+
+class Result(msgspec.Struct):
+    stack: str
+    load: str
+    users: int
+    rooms: int
+    measured: Measured
+
+
+class Run(msgspec.Struct):
+    """quick: smaller and shorter, so its figures say that the benchmark works and not much more."""
+
+    at: str
+    quick: bool
+    machine: str
+    results: list[Result] = []
+    profile: dict[str, list[Line]] = {}
+
+    def find(self, stack: str, load: str) -> Measured | None:
+        for result in self.results:
+            if (result.stack, result.load) == (stack, load):
+                return result.measured
+        return None
+
+
+class Goal(msgspec.Struct):
+    what: str
+    wanted: str
+    found: str
+    met: bool
+
+
+def new_run(quick: bool) -> Run:
+    return Run(at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), quick=quick, machine=_machine())
+
+
+def _machine() -> str:
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    memory = psutil.virtual_memory().total / 2**30
+    system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    return (
+        f"{psutil.cpu_count()} cores of {model}, {memory:.0f} GiB, {system}; load, servers and services together on it"
+    )
+
+
+def goals(run: Run) -> list[Goal]:
+    """Those for which this run has figures."""
+    found: list[Goal] = []
+
+    def at_least(what: str, value: float, wanted: float, unit: str = "") -> None:
+        found.append(Goal(what, f"≥ {wanted:,.0f}{unit}", f"{value:,.1f}{unit}", value >= wanted))
+
+    def at_most(what: str, value: float, wanted: float, unit: str = "") -> None:
+        found.append(Goal(what, f"≤ {wanted:g}{unit}", f"{value:.2f}{unit}", value <= wanted))
+
+    for load, wanted in (("hot", 8000), ("many", 3600)):
+        ours, theirs = run.find("parley", load), run.find("textbook", load)
+        if ours is not None:
+            at_least(f"{load}: rate", ours.rate, wanted, " msg/s")
+        if ours is not None and theirs is not None:
+            at_least(f"{load}: times the textbook variant's rate", ours.rate / theirs.rate, 10)
+    one = run.find("parley", "one")
+    if one is not None:
+        at_most("one in flight: p50", one.p50_ms, 1.6, " ms")
+    for in_flight, most in ((1, 0.65), (16, 0.15)):
+        ours, theirs = run.find("parley", f"fanout-{in_flight}"), run.find("send_text", f"fanout-{in_flight}")
+        if ours is not None and theirs is not None:
+            ratio = per_delivery(ours) / per_delivery(theirs)
+            at_most(f"fan-out, {in_flight} in flight: gateway's CPU against `send_text`", ratio, most)
+    return found
+
+
+def per_delivery(measured: Measured) -> float:
+    """µs of the gateway's CPU for each message handed to each member."""
+    return measured.cpu_us["gateway"] * measured.messages / measured.deliveries
+
+
+def _header() -> list[str]:
+    return ["load", "stack", "msg/s", "p50 ms", "p99 ms", *PROCESSES, "all but load", "gateway µs/delivery"]
+
+
+def _row(result: Result) -> list[str]:
+    measured = result.measured
+    cpu = measured.cpu_us
+    return [
+        TITLES[result.load].format(users=f"{result.users:,}", rooms=result.rooms),
+        STACKS[result.stack],
+        f"{measured.rate:,.0f}",
+        f"{measured.p50_ms:.2f}",
+        f"{measured.p99_ms:.2f}",
+        *(f"{cpu[name]:,.0f}" if name in cpu else "–" for name in PROCESSES),
+        f"{sum(spent for name, spent in cpu.items() if name != 'load'):,.0f}",
+        f"{per_delivery(measured):.2f}",
+    ]
+
+
+def _ordered(run: Run) -> list[Result]:
+    order = list(TITLES)
+    return sorted(run.results, key=lambda result: (order.index(result.load), list(STACKS).index(result.stack)))
+
+
+def show(run: Run, console: Console) -> None:
+    """On the terminal."""
+    table = Table(title="CPU in µs per message, by process", title_justify="left")
+    for number, name in enumerate(_header()):
+        table.add_column(name, justify="left" if number < 2 else "right", no_wrap=number == 1)
+    for result in _ordered(run):
+        table.add_row(*_row(result))
+    console.print(table)
+    for service, lines in run.profile.items():
+        console.print(f"\nWhere the {service} spends its time (cProfile, many):")
+        for line in lines:
+            console.print(f"  {line.percent:5.1f} %  {line.calls:7.2f} calls a message  {line.function}", markup=False)
+    listed = Table(
+        title="Goals" + (" (set for a full run; this one was quick)" if run.quick else ""), title_justify="left"
+    )
+    for name in ("goal", "wanted", "found", ""):
+        listed.add_column(name)
+    for goal in goals(run):
+        listed.add_row(goal.what, goal.wanted, goal.found, "[green]met[/green]" if goal.met else "[red]missed[/red]")
+    console.print(listed)
+    for result in run.results:
+        if result.measured.missing or result.measured.errors:
+            console.print(
+                f"[red]{STACKS[result.stack]}, {result.load}: {result.measured.missing} deliveries are missing, "
+                f"{result.measured.errors} errors[/red]"
+            )
+
+
+def markdown(run: Run) -> str:
+    """For docs/performance.md."""
+    header = _header()
+    lines = [
+        f"Measured {run.at}{', quick' if run.quick else ''}: {run.machine}.",
+        "",
+        "| goal | wanted | found | |",
+        "|---|--:|--:|---|",
+        *(
+            f"| {goal.what} | {goal.wanted} | {goal.found} | {'met' if goal.met else '**missed**'} |"
+            for goal in goals(run)
+        ),
+        "",
+        f"| {' | '.join(header)} |",
+        f"|---|---|{'--:|' * (len(header) - 2)}",
+        *(f"| {' | '.join(_row(result))} |" for result in _ordered(run)),
+    ]
+    for service, profile in run.profile.items():
+        lines += ["", f"| {service}, many: function | own time | calls per message |", "|---|--:|--:|"]
+        lines += [f"| `{line.function}` | {line.percent:.1f} % | {line.calls:.2f} |" for line in profile]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """`python -m tests.benchmarks.report FILE`: the Markdown of what `--json FILE` has written."""
+    sys.stdout.write(markdown(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Run)))
+
+
+if __name__ == "__main__":
+    main()

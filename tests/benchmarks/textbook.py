@@ -1,0 +1,251 @@
+"""The textbook variant: the same chat, written as the tutorials of its libraries do. It is measured, never shipped.
+
+A gateway (FastAPI's WebSocket route, pydantic models, `send_json` to each member) and a service (SQLAlchemy's ORM, a session
+and a commit per message), with a request over NATS between them and one publish per message. It does less than the suite: no
+idempotency, no log, no outbox, no rate limit, no order, no resume, no tokens. What it does do it does without a mistake that
+a reviewer would strike out: it pools its connections, serves requests concurrently, and speaks NATS in callbacks.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Literal
+
+import nats
+import uvicorn
+import uvloop
+from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from pydantic import BaseModel, Field
+from sqlalchemy import BigInteger, DateTime, MetaData, Text, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.schema import CreateSchema, DropSchema
+
+SCHEMA = "textbook"
+ENVIRONMENT = "PARLEY_TEXTBOOK"
+
+
+class Place(BaseModel):
+    """Where its servers are; it comes as JSON in the environment, since it holds passwords."""
+
+    postgres_url: str
+    nats_url: str
+    nats_user: str
+    nats_password: str
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(schema=SCHEMA)
+
+
+class Member(Base):
+    __tablename__ = "members"
+    room_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    user_id: Mapped[str] = mapped_column(Text, primary_key=True, index=True)
+
+
+class Message(Base):
+    __tablename__ = "messages"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    room_id: Mapped[str] = mapped_column(Text, index=True)
+    sender_id: Mapped[str] = mapped_column(Text)
+    client_msg_id: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class Auth(BaseModel):
+    type: Literal["auth"]
+    token: str
+
+
+class Send(BaseModel):
+    type: Literal["send"]
+    id: int
+    client_msg_id: str = Field(min_length=1, max_length=64)
+    room_id: str
+    body: str = Field(min_length=1, max_length=8000)
+
+
+class SendMessage(BaseModel):
+    sender_id: str
+    room_id: str
+    client_msg_id: str
+    body: str
+
+
+class MessageView(BaseModel):
+    id: int
+    room_id: str
+    sender_id: str
+    client_msg_id: str
+    body: str
+    created_at: datetime
+
+
+class Rooms(BaseModel):
+    room_ids: list[str]
+
+
+class Refusal(BaseModel):
+    code: str
+
+
+def async_url(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+asyncpg://", 1)
+
+
+async def prepare(postgres_url: str, rooms: list[tuple[str, list[str]]]) -> None:
+    """Make its schema, with these rooms and members."""
+    engine = create_async_engine(async_url(postgres_url))
+    async with engine.begin() as connection:
+        await connection.execute(DropSchema(SCHEMA, cascade=True, if_exists=True))
+        await connection.execute(CreateSchema(SCHEMA))
+        await connection.run_sync(Base.metadata.create_all)
+    async with AsyncSession(engine) as session:
+        session.add_all(Member(room_id=room, user_id=user) for room, users in rooms for user in users)
+        await session.commit()
+    await engine.dispose()
+
+
+async def remove(postgres_url: str) -> None:
+    engine = create_async_engine(async_url(postgres_url))
+    async with engine.begin() as connection:
+        await connection.execute(DropSchema(SCHEMA, cascade=True, if_exists=True))
+    await engine.dispose()
+
+
+async def connect(place: Place) -> Client:
+    return await nats.connect(place.nats_url, user=place.nats_user, password=place.nats_password)
+
+
+# -- the service
+
+
+class Service:
+    def __init__(self, bus: Client, engine: AsyncEngine) -> None:
+        self._bus = bus
+        self._session = async_sessionmaker(engine, expire_on_commit=False)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        await self._bus.subscribe("textbook.send", queue="service", cb=self._on_send)
+        await self._bus.subscribe("textbook.rooms", queue="service", cb=self._on_rooms)
+
+    async def _on_send(self, msg: Msg) -> None:
+        task = asyncio.create_task(self._send(msg))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, msg: Msg) -> None:
+        command = SendMessage.model_validate_json(msg.data)
+        async with self._session() as session:
+            if await session.get(Member, (command.room_id, command.sender_id)) is None:
+                await msg.respond(Refusal(code="not_a_member").model_dump_json().encode())
+                return
+            message = Message(**command.model_dump())
+            session.add(message)
+            await session.commit()
+            await session.refresh(message)
+        view = MessageView.model_validate(message, from_attributes=True).model_dump_json().encode()
+        await self._bus.publish(f"textbook.live.{command.room_id}", view)
+        await msg.respond(view)
+
+    async def _on_rooms(self, msg: Msg) -> None:
+        async with self._session() as session:
+            found = await session.scalars(select(Member.room_id).where(Member.user_id == msg.data.decode()))
+            await msg.respond(Rooms(room_ids=list(found)).model_dump_json().encode())
+
+
+async def serve(place: Place) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    engine = create_async_engine(async_url(place.postgres_url), pool_size=20)
+    bus = await connect(place)
+    await Service(bus, engine).start()
+    await bus.flush()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    await stop.wait()
+    await bus.close()
+    await engine.dispose()
+
+
+# -- the gateway
+
+
+def make_app(place: Place) -> FastAPI:
+    rooms: defaultdict[str, set[WebSocket]] = defaultdict(set)
+
+    async def deliver(msg: Msg) -> None:
+        message = MessageView.model_validate_json(msg.data)
+        event = {"type": "event", "event": {"kind": "message.created", "message": message.model_dump(mode="json")}}
+        for socket in list(rooms[message.room_id]):
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+                await socket.send_json(event)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.bus = await connect(place)
+        await app.state.bus.subscribe("textbook.live.*", cb=deliver)
+        yield
+        await app.state.bus.close()
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None)
+
+    @app.websocket("/ws")
+    async def talk(socket: WebSocket) -> None:
+        bus: Client = app.state.bus
+        await socket.accept()
+        await socket.send_json({"type": "hello"})
+        user = Auth.model_validate(await socket.receive_json()).token
+        answer = await bus.request("textbook.rooms", user.encode(), timeout=10)
+        mine = Rooms.model_validate_json(answer.data).room_ids
+        for room in mine:
+            rooms[room].add(socket)
+        await socket.send_json({"type": "live"})
+        try:
+            while True:
+                frame = Send.model_validate(await socket.receive_json())
+                command = SendMessage(
+                    sender_id=user, room_id=frame.room_id, client_msg_id=frame.client_msg_id, body=frame.body
+                )
+                answer = await bus.request("textbook.send", command.model_dump_json().encode(), timeout=30)
+                message = MessageView.model_validate_json(answer.data)
+                await socket.send_json({"type": "ack", "id": frame.id, "message": message.model_dump(mode="json")})
+        except WebSocketDisconnect:
+            pass
+        finally:
+            for room in mine:
+                rooms[room].discard(socket)
+
+    return app
+
+
+def main() -> None:
+    """`python -m tests.benchmarks.textbook service` or `… gateway PORT`."""
+    place = Place.model_validate_json(os.environ[ENVIRONMENT])
+    if sys.argv[1] == "service":
+        uvloop.run(serve(place))
+        return
+    uvicorn.run(
+        make_app(place),
+        host="127.0.0.1",
+        port=int(sys.argv[2]),
+        log_level="warning",
+        access_log=False,
+        backlog=4096,
+        timeout_graceful_shutdown=1,
+    )
+
+
+if __name__ == "__main__":
+    main()
