@@ -133,6 +133,9 @@ class SendStore:
                 "enable_seqscan": "off",
                 "enable_hashjoin": "off",
                 "enable_mergejoin": "off",
+                # Nor may it read all members once and compare: cheap while there are a hundred, ruinous with a million.
+                "enable_bitmapscan": "off",
+                "enable_material": "off",
             },
         )
         store = cls(connection)
