@@ -108,7 +108,9 @@ def _stop(process: subprocess.Popen[bytes], sig: signal.Signals) -> None:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A server of this test process's own; schemas and roles are there, migrations run on demand."""
-    passwords: dict[str, Passwords] = {service: Passwords(secrets.token_hex(8), secrets.token_hex(8)) for service in OWNERS}
+    passwords: dict[str, Passwords] = {
+        service: Passwords(secrets.token_hex(8), secrets.token_hex(8)) for service in OWNERS
+    }
     given = os.environ.get("PARLEY_TEST_POSTGRES_URL")
     database = f"parley_test_{secrets.token_hex(4)}"
     if given is not None:

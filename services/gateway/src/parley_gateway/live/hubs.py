@@ -262,6 +262,10 @@ class Hubs:
                     log.error("hub.phantom_head", stream=hub.stream, last=hub.last, head=answer.head)
                     hub.forget_held()
                     return
+                if not answer.events:
+                    # The log does not show what the head promises. It cannot be, so it must not be asked in a hot loop.
+                    log.error("hub.empty_answer", stream=hub.stream, last=hub.last, head=answer.head)
+                    await asyncio.sleep(RETRY_S[-1])
         finally:
             if self._fetching.get(hub.stream) is asyncio.current_task():
                 del self._fetching[hub.stream]
