@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Final
+from urllib.parse import urlsplit
 
 from parley_media.settings import Settings
 from parley_shared import process
@@ -14,8 +15,23 @@ SERVICE: Final = "media"
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until told to stop."""
     async with running(SERVICE, settings) as service, database(SERVICE, settings, service.health):
+        if settings.s3_url:
+            service.health.add("s3", lambda: _s3_listens(settings.s3_url))
         await service.serve(READY)
         await stop.wait()
+
+
+async def _s3_listens(url: str) -> str | None:
+    parts = urlsplit(url)
+    try:
+        _, writer = await asyncio.open_connection(
+            parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+        )
+    except OSError as error:
+        return f"{parts.hostname}:{parts.port} does not answer ({error.strerror or error})"
+    writer.close()
+    await writer.wait_closed()
+    return None
 
 
 def main() -> None:

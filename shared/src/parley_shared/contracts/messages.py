@@ -440,7 +440,7 @@ LIST_MEMBERS = user_rpc("messages", "list_members", ListMembers, Members, repeat
 ADD_MEMBER = user_rpc("messages", "add_member", AddMember, Member, repeatable=True)
 UPDATE_MEMBER = user_rpc("messages", "update_member", UpdateMember, Member, repeatable=True)
 REMOVE_MEMBER = user_rpc("messages", "remove_member", RemoveMember, Empty, repeatable=True)
-SEND_MANY = user_rpc("messages", "send_many", SendMany, SentMany, timeout=10.0)
+SEND_MANY = user_rpc("messages", "send_many", SendMany, SentMany, timeout=5.0)
 PAGE = user_rpc("messages", "page", Page, Messages, repeatable=True)
 GET_MESSAGE = user_rpc("messages", "get_message", MessageRequest, Message, repeatable=True)
 ROOM_EVENTS = user_rpc("messages", "room_events", RoomEvents, Events, repeatable=True)
