@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -16,7 +17,7 @@ import msgspec
 from rich.console import Console
 
 from parley_shared.embedded import OPERATOR, free_port, port_is_taken
-from tests.benchmarks import people, profiled, report, textbook
+from tests.benchmarks import load, people, profiled, report, textbook
 from tests.benchmarks.load import Measured, Plan
 from tests.benchmarks.people import Room, User
 from tests.conftest import GENEROUS, Suite
@@ -24,6 +25,7 @@ from tests.conftest import GENEROUS, Suite
 LOADS = ("one", "hot", "many", "fanout")
 IN_FLIGHT = 64
 START_S = 30.0
+HANGING_S = 90.0
 # The rate limiter stays in the path and is set high. Hashing is not what is measured: a thousand users would take minutes to
 # log in with real parameters, so passwords of these accounts are hashed cheaply, and their tokens last as long as the run.
 ENVIRONMENT = {**GENEROUS, "PARLEY_AUTH_HASH_MEMORY_KIB": "64", "PARLEY_AUTH_ACCESS_LIFETIME_S": "7200"}
@@ -72,20 +74,19 @@ class Bench:
                 self._measure("send_text", f"fanout-{in_flight}", plan)
 
     def profile(self, service: str) -> None:
-        """`many` once more, with one more replica under cProfile; a gateway gets all of the load, messages its half."""
+        """`many` once more, with one more replica that is watched; a gateway gets all of the load, messages about half."""
         users, rooms = self._people("many")
         output = self.suite.home / f"{service}.profile"
         port = free_port()
         console.print(f"Profiling a {service} under many …")
-        process = profiled.start(service, self.suite.home, self.suite.run_json()["urls"], output, port)
+        urls = self.suite.run_json()["urls"]
+        process = profiled.start(service, self.suite.home, urls, output, port, self.suite.environment)
         try:
             plan = self._plan(users, rooms, in_flight=IN_FLIGHT)
             if service == "gateway":
                 plan = msgspec.structs.replace(plan, url=_socket_url(port))
-            measured = _load(plan)
-            handled = int(measured.messages * (1 + self.warm_up / self.seconds))
-            handled //= 1 if service == "gateway" else 2
-            self.run.profile[service] = profiled.finish(process, output, handled)
+            _load(plan, at_start=lambda: process.send_signal(signal.SIGUSR1))
+            self.run.profile[service] = profiled.finish(process, output)
         finally:
             if process.poll() is None:
                 process.kill()
@@ -157,16 +158,27 @@ def _socket_url(port: int) -> str:
     return f"ws://127.0.0.1:{port}/api/v1/ws"
 
 
-def _load(plan: Plan) -> Measured:
-    """In a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.load"],
-        input=msgspec.json.encode(plan),
-        stdout=subprocess.PIPE,
-        timeout=plan.warm_up_s + plan.seconds + 90,
-        check=True,
-    )
-    return msgspec.json.decode(done.stdout, type=Measured)
+def _load(plan: Plan, at_start: Callable[[], None] | None = None) -> Measured:
+    """In a process of its own. at_start: called when all sockets are live and the load begins."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.benchmarks.load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        watchdog = threading.Timer(plan.warm_up_s + plan.seconds + HANGING_S, process.kill)
+        watchdog.start()
+        try:
+            process.stdin.write(msgspec.json.encode(plan))
+            process.stdin.close()
+            if process.stdout.readline() == load.LIVE and at_start is not None:
+                at_start()
+            measured = process.stdout.read()
+            if process.wait() != 0:
+                raise RuntimeError("the load failed; it has said why above")
+            return msgspec.json.decode(measured, type=Measured)
+        finally:
+            watchdog.cancel()
+            process.kill()
 
 
 @contextlib.contextmanager

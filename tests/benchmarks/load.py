@@ -22,6 +22,9 @@ CONNECTING_AT_ONCE = 50
 CONNECT_S = 60.0
 DRAIN_S = 10.0
 BODY = "x" * 200
+LIVE = b"live\n"
+"""Said when all sockets are open, before the first message."""
+SHOWN_ERRORS = 3
 
 
 class Plan(msgspec.Struct):
@@ -112,7 +115,8 @@ class Socket(picows.WSListener):
             self._write(b'{"type":"pong"}')
         elif kind == b"err":
             self.errors += 1
-            sys.stderr.write(f"refused: {data[:300]!r}\n")
+            if self.errors <= SHOWN_ERRORS:
+                sys.stderr.write(f"refused: {data[:300]!r}\n")
 
     def say(self, room: str, identifier: int) -> None:
         self.sent[identifier] = time.perf_counter()
@@ -173,6 +177,8 @@ class Load:
             self.sockets += await asyncio.gather(*map(self._connect, some))
         self.pairs = [(self.sockets[who], room, len(members)) for room, members in plan.rooms for who in members]
         await asyncio.sleep(0.5)
+        sys.stdout.buffer.write(LIVE)
+        sys.stdout.buffer.flush()
         drive = self._rounds if plan.rounds else self._by_acks
         await drive(plan.warm_up_s)
         await self._drained()

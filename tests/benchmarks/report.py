@@ -17,7 +17,7 @@ PROCESSES = ("gateway", "messages", "nats", "postgres", "load")
 TITLES = {
     "one": "one in flight, 2 members",
     "hot": "hot: 1 room of 10, 64 in flight",
-    "many": "many: {users} users in {rooms} rooms of 10, 64 in flight",
+    "many": "many: {users} in {rooms} rooms, 64 in flight",
     "fanout-1": "fan-out to {users}, 1 in flight",
     "fanout-16": "fan-out to {users}, 16 in flight",
 }
@@ -132,14 +132,14 @@ def show(run: Run, console: Console) -> None:
     """On the terminal."""
     table = Table(title="CPU in µs per message, by process", title_justify="left")
     for number, name in enumerate(_header()):
-        table.add_column(name, justify="left" if number < 2 else "right", no_wrap=number == 1)
+        table.add_column(name, justify="left" if number < 2 else "right", no_wrap=number < 2)
     for result in _ordered(run):
         table.add_row(*_row(result))
     console.print(table)
     for service, lines in run.profile.items():
-        console.print(f"\nWhere the {service} spends its time (cProfile, many):")
+        console.print(f"\nWhere the {service} spends its time (many; samples of CPU time):")
         for line in lines:
-            console.print(f"  {line.percent:5.1f} %  {line.calls:7.2f} calls a message  {line.function}", markup=False)
+            console.print(f"  {line.own:5.1f} % own  {line.under:5.1f} % with callees  {line.function}", markup=False)
     listed = Table(
         title="Goals" + (" (set for a full run; this one was quick)" if run.quick else ""), title_justify="left"
     )
@@ -174,8 +174,8 @@ def markdown(run: Run) -> str:
         *(f"| {' | '.join(_row(result))} |" for result in _ordered(run)),
     ]
     for service, profile in run.profile.items():
-        lines += ["", f"| {service}, many: function | own time | calls per message |", "|---|--:|--:|"]
-        lines += [f"| `{line.function}` | {line.percent:.1f} % | {line.calls:.2f} |" for line in profile]
+        lines += ["", f"| {service}, many: function | CPU, own | with callees |", "|---|--:|--:|"]
+        lines += [f"| `{line.function}` | {line.own:.1f} % | {line.under:.1f} % |" for line in profile]
     return "\n".join(lines) + "\n"
 
 
