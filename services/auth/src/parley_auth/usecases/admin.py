@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from parley_auth.domain import codes, cursors, names, tokens
+from parley_auth.domain import codes, names, tokens
 from parley_auth.keyring import Keyring
 from parley_auth.publisher import Publisher
 from parley_auth.settings import Settings
@@ -20,6 +20,7 @@ from parley_shared.contracts.auth import (
     ListAdminUsers,
     OneTimeCode,
 )
+from parley_shared.cursors import checked_limit, read_cursor, write_cursor
 from parley_shared.errors import Code, Refused, not_found
 
 
@@ -36,14 +37,14 @@ class Admin:
     async def users(self, cmd: ListAdminUsers) -> AdminUsers:
         """All accounts, in the order of usernames. Raises Refused: FORBIDDEN, INVALID, BAD_CURSOR, BAD_TEXT, and as `_office`."""
         prefix = names.prefix(cmd.query) if cmd.query is not None and cmd.query.strip() else None
-        limit = cursors.limit(cmd.limit)
+        limit = checked_limit(cmd.limit)
         scope = f"admin:{prefix or ''}"
-        after = cursors.read(scope, cmd.cursor)
+        after = read_cursor(cmd.cursor, scope, tuple[str])[0] if cmd.cursor is not None else ""
         await self._keyring.prepare()
         async with self._begin() as store:
             await self._office(store, cmd)
             rows = await store.users.page(prefix=prefix, after=after, limit=limit + 1, everyone=True)
-        more = cursors.write(scope, rows[limit - 1].username_key) if len(rows) > limit else None
+        more = write_cursor(scope, rows[limit - 1].username_key) if len(rows) > limit else None
         return AdminUsers(items=[views.admin_user(row) for row in rows[:limit]], next=more)
 
     async def update_user(self, cmd: AdminUpdateUser) -> AdminUser:

@@ -1,9 +1,10 @@
 """Users as they see themselves and each other."""
 
-from parley_auth.domain import cursors, names
+from parley_auth.domain import names
 from parley_auth.store import Begin
 from parley_auth.usecases import views
 from parley_shared.contracts.auth import FindUsers, GetUser, Me, OnlyActor, UpdateMe, User, UserIds, Users
+from parley_shared.cursors import checked_limit, read_cursor, write_cursor
 from parley_shared.errors import Code, Refused, invalid, not_found
 from parley_shared.limits import PAGE_MAX
 
@@ -71,12 +72,12 @@ class Directory:
         if cmd.query is None:
             raise invalid(query="either ids or the beginning of a name")
         prefix = names.prefix(cmd.query)
-        limit = cursors.limit(cmd.limit)
+        limit = checked_limit(cmd.limit)
         scope = f"users:{prefix}"
-        after = cursors.read(scope, cmd.cursor)
+        after = read_cursor(cmd.cursor, scope, tuple[str])[0] if cmd.cursor is not None else ""
         async with self._begin() as store:
             rows = await store.users.page(prefix=prefix, after=after, limit=limit + 1, everyone=False)
-        more = cursors.write(scope, rows[limit - 1].username_key) if len(rows) > limit else None
+        more = write_cursor(scope, rows[limit - 1].username_key) if len(rows) > limit else None
         return Users(items=[views.user(row) for row in rows[:limit]], next=more)
 
     async def known_users(self, cmd: UserIds) -> UserIds:

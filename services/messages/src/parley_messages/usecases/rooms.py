@@ -177,10 +177,7 @@ class Rooms:
         query = clean(command.query or "", field="query", least=0, most=ROOM_NAME_CHARS)
         last: Any = None
         if command.cursor is not None:
-            folded, room_id = read_cursor(command.cursor, f"directory:{query}", tuple[str, UUID])
-            if "\0" in folded:
-                raise Refused(Code.BAD_CURSOR, "The cursor does not belong to this list; start again without one.")
-            last = (folded, room_id)
+            last = read_cursor(command.cursor, f"directory:{query}", tuple[str, UUID])
         async with self._database.snapshot() as store:
             rows = await store.rooms.directory(command.actor.user_id, query, command.limit + 1, last)
         items = [directory_room(row, joined=row["joined"]) for row in rows[: command.limit]]
