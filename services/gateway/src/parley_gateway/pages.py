@@ -10,7 +10,9 @@ from importlib.resources import files
 @cache
 def page(name: str) -> tuple[str, str]:
     """(the page, its Content-Security-Policy with the hash of each inline script and style)."""
-    html = (files("parley_gateway") / "static" / name).read_text()
+    folder = files("parley_gateway") / "static"
+    style = (folder / "style.css").read_text()
+    html = (folder / name).read_text().replace("<style></style>", f"<style>{style}</style>")
     policy = [
         "default-src 'none'",
         f"script-src {_hashes(html, 'script')}",
