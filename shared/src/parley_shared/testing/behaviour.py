@@ -42,18 +42,21 @@ async def starts_and_says_that_it_is_ready(
     await rpc.start()
     try:
         async with asyncio.timeout(10):
-            while True:
-                try:
-                    answer = await rpc.call(ready, Empty())
-                    break
-                except Refused:
-                    await asyncio.sleep(0.05)
+            answer = await _first_answer(rpc, ready)
         assert answer.ready, answer.reasons
         assert answer.service == service
     finally:
         await bus.close()
         stop.set()
         await task
+
+
+async def _first_answer(rpc: RpcClient, ready: Rpc[Empty, Readiness]) -> Readiness:
+    while True:
+        try:
+            return await rpc.call(ready, Empty())
+        except Refused:
+            await asyncio.sleep(0.05)
 
 
 async def its_role_is_confined_to_its_schema(service: str, postgres: Postgres) -> None:
