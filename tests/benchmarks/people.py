@@ -55,7 +55,7 @@ async def fill(url: str, users: list[User], rooms: int) -> list[Room]:
             _expect(made, 201)
             return str(made.json()["id"])
 
-        ids = await _all(f"Making {rooms} rooms of {size}", make, rooms)
+        ids = await _all(f"Making {rooms} {'room' if rooms == 1 else 'rooms'} of {size}", make, rooms)
 
         async def join(number: int) -> None:
             if number % size:

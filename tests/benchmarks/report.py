@@ -21,6 +21,7 @@ TITLES = {
     "fanout-1": "fan-out to {users}, 1 in flight",
     "fanout-16": "fan-out to {users}, 16 in flight",
 }
+BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 STACKS = {"parley": "Parley", "textbook": "textbook", "send_text": "FastAPI `send_text`"}
 
 
@@ -180,8 +181,17 @@ def markdown(run: Run) -> str:
 
 
 def main() -> None:
-    """`python -m tests.benchmarks.report FILE`: the Markdown of what `--json FILE` has written."""
-    sys.stdout.write(markdown(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Run)))
+    """`python -m tests.benchmarks.report FILE [PAGE]`: the Markdown of what `--json FILE` has written, into PAGE if given."""
+    figures = markdown(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Run))
+    if len(sys.argv) == 2:
+        sys.stdout.write(figures)
+        return
+    page = Path(sys.argv[2])
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{page} has no place for figures: {BEGIN} … {END}")
+    page.write_text(f"{before}{begin}\n{figures}{end}{after}")
 
 
 if __name__ == "__main__":
