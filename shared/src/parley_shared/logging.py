@@ -23,7 +23,7 @@ def configure_logging(*, service: str, instance: str, level: str, log_format: st
         return event
 
     renderer: Any = (
-        structlog.dev.ConsoleRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if log_format == "console"
         else structlog.processors.JSONRenderer(sort_keys=False)
     )
