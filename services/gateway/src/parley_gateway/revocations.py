@@ -22,8 +22,8 @@ log = structlog.get_logger(__name__)
 POLL_S = 30.0
 STALE_S = 60.0
 RETRY_S = 1.0
-KEEP_S = 3600.0
-"""No access token lives longer."""
+KEEP_S = 90_000.0
+"""Longer than any access token lives: auth can be told to issue them for up to a day."""
 
 
 class Revocations:
@@ -96,6 +96,10 @@ class Revocations:
             except Refused as refusal:
                 log.warning("revocations.unanswered", code=str(refusal.code))
                 pause = RETRY_S
+            except Exception:
+                # Without this task nobody would be let in any more, a minute from now.
+                log.exception("revocations.bug")
+                pause = RETRY_S
             self._forget()
             try:
                 async with asyncio.timeout(pause):
@@ -114,8 +118,13 @@ class Revocations:
                 if item.min_ver >= version:
                     self._users[item.user_id] = (item.min_ver, item.kind, now)
             for callback in self.callbacks:
-                callback(item)
-        self._cursor = max(self._cursor, answer.cursor)
+                try:
+                    callback(item)
+                except Exception:
+                    # One socket that cannot be closed must not keep the others open.
+                    log.exception("revocations.callback", cursor=item.cursor)
+        # Smaller than before if auth's database began another life: then its numbers count, not those we remember.
+        self._cursor = answer.cursor
         self._answered_at = now
         return answer.more
 

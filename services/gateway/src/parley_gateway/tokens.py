@@ -22,7 +22,8 @@ log = structlog.get_logger(__name__)
 UNKNOWN_KID_PAUSE_S = 30.0
 REFRESH_S = 300.0
 MOST_REMEMBERED = 20_000
-LEEWAY_S = 0
+CLOCK_SKEW_S = 30.0
+"""How far ahead of ours the clock of the machine that issues tokens may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,6 @@ class TokenVerifier:
         self._clock = clock
         self._keys: dict[str, Any] = {}  # Any: PyJWT's key objects
         self._jwks: list[dict[str, Any]] = []
-        self._fetched_at = 0.0
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[None] | None = None
         self._seen: OrderedDict[bytes, Claims] = OrderedDict()
@@ -86,6 +86,7 @@ class TokenVerifier:
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=ISSUER,
+                leeway=CLOCK_SKEW_S,
                 options={"require": ["exp", "iat", "iss", "aud", "sub", "sid", "ver", "role"], "verify_exp": False},
             )
             if payload["role"] not in get_args(Role):
@@ -132,13 +133,17 @@ class TokenVerifier:
                 keys[str(entry["kid"])] = jwt.PyJWK(entry, algorithm=ALGORITHM).key
             except (jwt.PyJWTError, KeyError) as error:
                 log.error("jwks.bad_key", error=repr(error))
-        self._keys, self._jwks = keys, answer.keys
-        self._fetched_at = self._clock()
+        if keys:
+            self._keys, self._jwks = keys, answer.keys
 
     async def keep_fresh(self) -> None:
         """Fetch now and then, so that the next key is known before its first use."""
         while True:
-            await self.fetch()
+            try:
+                await self.fetch()
+            except Exception:
+                # Without this task a rotated key would be unknown for ever.
+                log.exception("jwks.bug")
             await asyncio.sleep(REFRESH_S if self._keys else 0.5)
 
 
