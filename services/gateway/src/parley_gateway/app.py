@@ -48,6 +48,8 @@ def make_app(parts: Parts, version: str) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        # A redirect would be the one answer that is neither JSON nor a problem document.
+        redirect_slashes=False,
     )
     app.state.parts = parts
     problems.install(app)
@@ -63,6 +65,7 @@ def make_app(parts: Parts, version: str) -> FastAPI:
             allow_methods=["*"],
             allow_headers=["authorization", "content-type", "idempotency-key"],
             allow_credentials=True,
+            expose_headers=[problems.REQUEST_ID, "Retry-After"],
             max_age=600,
         )
     app.add_middleware(Door, body_bytes=parts.settings.body_bytes)

@@ -5,9 +5,10 @@ from typing import Annotated, Any, cast
 
 import msgspec
 from fastapi import Depends, Query, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import OAuth2PasswordBearer
 from starlette.responses import Response
 
+from parley_gateway.addresses import client_address
 from parley_gateway.live.lanes import Lanes
 from parley_gateway.readiness import Readiness
 from parley_gateway.revocations import Revocations
@@ -49,12 +50,12 @@ def bearer(request: Request) -> str:
 
 
 # The scheme is only described here, so that /docs offers it; `caller` does the checking.
-_described = HTTPBearer(auto_error=False, description="The access token of POST /auth/token.")
+_described = OAuth2PasswordBearer(
+    tokenUrl="/api/v1/auth/token", auto_error=False, description="The access token of POST /auth/token."
+)
 
 
-async def caller(
-    request: Request, _scheme: Annotated[HTTPAuthorizationCredentials | None, Depends(_described)] = None
-) -> Actor:
+async def caller(request: Request, _scheme: Annotated[str | None, Depends(_described)] = None) -> Actor:
     """Whoever the token says. Raises Refused: UNAUTHENTICATED, BAD_TOKEN, TOKEN_EXPIRED, UNAVAILABLE."""
     found = parts(request)
     claims = await found.verifier.verify(bearer(request))
@@ -65,10 +66,8 @@ async def caller(
 def client(request: Request) -> Client:
     """The other end's address and program; behind a trusted proxy, the address that it names."""
     peer = request.client.host if request.client is not None else ""
-    if peer in parts(request).settings.trusted_proxies:
-        forwarded = request.headers.get("x-forwarded-for", "")
-        peer = forwarded.rpartition(",")[2].strip() or peer
-    return Client(ip=peer[:64], user_agent=request.headers.get("user-agent", "")[:200])
+    address = client_address(peer, request.headers, parts(request).settings.trusted_proxies)
+    return Client(ip=address[:64], user_agent=request.headers.get("user-agent", "")[:200])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """What every HTTP request passes: a request id, a bound on its body, security headers. Plain ASGI, since it runs for all."""
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from parley_gateway.problems import REQUEST_ID, bug, problem, request_id
-from parley_shared.errors import Code, Refused
+from parley_gateway.problems import REQUEST_ID, bug, http_problem, request_id
 
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
@@ -16,8 +16,12 @@ SECURITY = {
 DEFAULT_CSP = "default-src 'none'; frame-ancestors 'none'"
 
 
-class _TooLargeError(Exception):
-    """The body has passed its bound."""
+class _TooLargeError(HTTPException):
+    """The body has passed its bound. Whoever reads bodies takes other exceptions for a body that cannot be read."""
+
+    def __init__(self, most: int) -> None:
+        # What is still on its way would be read for nothing.
+        super().__init__(413, f"The body is larger than {most} bytes.", {"Connection": "close"})
 
 
 class Door:
@@ -41,7 +45,7 @@ class Door:
             message = await receive()
             counted += len(message.get("body", b""))
             if counted > self._body_bytes:
-                raise _TooLargeError
+                raise _TooLargeError(self._body_bytes)
             return message
 
         async def dressed(message: Message) -> None:
@@ -58,14 +62,13 @@ class Door:
 
         try:
             declared = request.headers.get("content-length", "0")
-            if declared.isdigit() and int(declared) > self._body_bytes:
-                raise _TooLargeError
+            if declared.isdecimal() and int(declared) > self._body_bytes:
+                raise _TooLargeError(self._body_bytes)
             await self._app(scope, bounded, dressed)
-        except _TooLargeError:
+        except _TooLargeError as error:
             if started:
                 raise
-            refusal = Refused(Code.TOO_LARGE, f"The body is larger than {self._body_bytes} bytes.")
-            await problem(request, refusal)(scope, receive, dressed)
+            await http_problem(request, error)(scope, receive, dressed)
         except Exception as error:  # noqa: BLE001 — the last resort of every request; higher up it would be logged again
             answer = bug(request, error)
             if not started:

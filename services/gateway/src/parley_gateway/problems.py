@@ -64,7 +64,9 @@ def problem(request: Request, refusal: Refused, *, status: int | None = None) ->
     if refusal.current is not None:
         body["current"] = refusal.current
     if code == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+        # RFC 6750, 3.1: a request without any token is not told of an error.
+        said = refusal.code in (Code.BAD_TOKEN, Code.TOKEN_EXPIRED)
+        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if said else "Bearer"
     return Response(msgspec.json.encode(body), status_code=code, media_type=MEDIA_TYPE, headers=headers)
 
 
@@ -72,6 +74,19 @@ def bug(request: Request, error: Exception) -> Response:
     """What nobody foresaw: logged once, with its trace, and answered without it."""
     log.error("http.bug", request_id=request_id(request), path=request.url.path, exc_info=error)
     return problem(request, Refused(Code.INTERNAL, "Something went wrong on our side; it has been logged."))
+
+
+def http_problem(request: Request, error: HTTPException) -> Response:
+    """What the framework refuses by itself: addresses, methods, bodies that cannot be read."""
+    code = _BY_STATUS.get(error.status_code, Code.BAD_REQUEST)
+    detail = {
+        404: "There is nothing at this address.",
+        405: "This address does not know that method.",
+    }.get(error.status_code, str(error.detail))
+    answer = problem(request, Refused(code, detail), status=error.status_code)
+    for name, value in (error.headers or {}).items():
+        answer.headers[name] = value
+    return answer
 
 
 def install(app: FastAPI) -> None:
@@ -90,6 +105,9 @@ def install(app: FastAPI) -> None:
             if item["loc"][:1] == ("path",):
                 # An identifier that cannot be one names nothing.
                 return problem(request, Refused(Code.NOT_FOUND, "There is nothing of that name."))
+            if item["type"] == "json_invalid":
+                # Its location is how many characters were read, not a field.
+                location = []
             # Never the input itself: it may be a password.
             errors[".".join(location) or "body"] = str(item["msg"])
         log.info("http.refused", request_id=request_id(request), path=_route(request), code="invalid")
@@ -99,15 +117,7 @@ def install(app: FastAPI) -> None:
 
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 — registered for this type alone
-        code = _BY_STATUS.get(error.status_code, Code.BAD_REQUEST)
-        detail = {
-            404: "There is nothing at this address.",
-            405: "This address does not know that method.",
-        }.get(error.status_code, str(error.detail))
-        answer = problem(request, Refused(code, detail), status=error.status_code)
-        for name, value in (error.headers or {}).items():
-            answer.headers[name] = value
-        return answer
+        return http_problem(request, error)
 
     app.add_exception_handler(Refused, refused)
     app.add_exception_handler(RequestValidationError, invalid)

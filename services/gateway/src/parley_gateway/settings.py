@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, IPvAnyNetwork
 
 from parley_shared.settings import Limit, ServiceSettings, SettingsConfigDict
 
@@ -14,12 +14,16 @@ def _listed(value: object) -> object:
 Listed = Annotated[list[str], BeforeValidator(_listed)]
 """A list in one variable, separated by commas."""
 
+Networks = Annotated[list[IPvAnyNetwork], BeforeValidator(_listed)]
+"""Addresses, or networks as 10.0.0.0/8, separated by commas."""
+
 
 class Settings(ServiceSettings):
     """Environment variables with the prefix PARLEY_GATEWAY_.
 
     allowed_origins: pages of other hosts that may call and open sockets (`https://chat.example`); its own always may.
-    trusted_proxies: addresses whose X-Forwarded-For is believed. public_url: under https, cookies are `__Secure-`.
+    trusted_proxies: addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed. public_url: as browsers
+    know this host; its pages are our own, and under https cookies are `__Secure-`.
     lanes: SEND_MANYs in flight at once. frames_per_second: of one socket, with a burst of 200; `off` is a value of every
     limit. resumes_per_second: how fast a returning crowd is let in. drain_seconds: over which a stopping gateway sends
     its clients away, at most closes_per_second.
@@ -31,7 +35,7 @@ class Settings(ServiceSettings):
     port: int = 8000
     public_url: str = ""
     allowed_origins: Listed = Field(default_factory=list)
-    trusted_proxies: Listed = Field(default_factory=list)
+    trusted_proxies: Networks = Field(default_factory=list)
     body_bytes: int = 262_144
     lanes: int = Field(default=8, ge=1, le=256)
     frames_per_second: Limit = 50

@@ -5,37 +5,20 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field
 from starlette.responses import Response
 
+from parley_gateway.addresses import is_secure
+from parley_gateway.bodies import Body, TypedRoute
 from parley_gateway.deps import Caller, Calls, Parts, Peer, Wired, json_answer, nothing
 from parley_gateway.reference import answers
 from parley_shared.contracts import auth as contract
 from parley_shared.contracts.base import Wire
 from parley_shared.errors import Code, Refused
 
-router = APIRouter(prefix="/auth", tags=["accounts"])
+router = APIRouter(prefix="/auth", tags=["accounts"], route_class=TypedRoute)
 
 COOKIE_PATH = "/api/v1/auth"
-
-
-class Body(BaseModel):
-    """Types are taken at their word: no number becomes a text. Unknown fields are passed over."""
-
-    model_config = ConfigDict(strict=True, extra="ignore")
-
-    @field_validator("*", mode="after")
-    @classmethod
-    def _whole_characters(cls, value: object, info: ValidationInfo) -> object:
-        """JSON may spell half of a surrogate pair (\\ud800), which is no character and which nothing behind here can carry."""
-        if isinstance(value, str) and not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise Refused(
-                    Code.BAD_TEXT, f"{info.field_name} contains half of a surrogate pair, which is not a character."
-                ) from None
-        return value
 
 
 class Registration(Body):
@@ -123,7 +106,14 @@ async def logout(request: Request, wired: Wired, body: RefreshBody) -> Response:
     await wired.rpc.call(contract.LOGOUT, contract.Logout(refresh_token=found))
     answer = nothing()
     if cookies:
-        answer.delete_cookie(_cookie_name(request, wired), path=COOKIE_PATH)
+        # A browser ignores a __Secure- cookie that does not say Secure, also one that takes it back.
+        answer.delete_cookie(
+            _cookie_name(request, wired),
+            path=COOKIE_PATH,
+            secure=_secure(request, wired),
+            httponly=True,
+            samesite="strict",
+        )
     return answer
 
 
@@ -162,7 +152,10 @@ async def reset(body: PasswordReset, rpc: Calls, peer: Peer) -> Response:
 
 
 def _secure(request: Request, wired: Parts) -> bool:
-    return request.url.scheme == "https" or wired.settings.public_url.startswith("https://")
+    peer = request.client.host if request.client is not None else ""
+    return wired.settings.public_url.startswith("https://") or is_secure(
+        request.url.scheme, peer, request.headers, wired.settings.trusted_proxies
+    )
 
 
 def _cookie_name(request: Request, wired: Parts) -> str:
@@ -170,23 +163,25 @@ def _cookie_name(request: Request, wired: Parts) -> str:
 
 
 def _refresh_token(request: Request, wired: Parts, in_body: str | None) -> tuple[str, bool]:
-    """The token, and whether it came as a cookie; then the request must be JSON of an allowed page."""
+    """The token, and whether it came as a cookie; then the request must come from an allowed page. That it is JSON is TypedRoute's."""
     if in_body is not None:
         return in_body, False
     found = request.cookies.get(_cookie_name(request, wired))
     if found is None:
         raise Refused(Code.INVALID, "There is no refresh token.", errors={"refresh_token": "missing"})
     _demand_own_page(request, wired)
-    if not request.headers.get("content-type", "").startswith("application/json"):
-        raise Refused(Code.UNSUPPORTED_MEDIA_TYPE, "With a cookie, the request must be application/json.")
     return found, True
 
 
 def _demand_own_page(request: Request, wired: Parts) -> None:
     origin = request.headers.get("origin")
-    own = origin is not None and urlsplit(origin).netloc == request.headers.get("host")
-    if not own and origin not in wired.settings.allowed_origins:
-        raise Refused(Code.BAD_ORIGIN, "Cookies are for pages of this host and of allowed origins only.")
+    if origin is not None:
+        page = urlsplit(origin)
+        # Whoever can write into plain HTTP can serve a page of this host's name: under TLS that one is not ours.
+        own = page.netloc == request.headers.get("host") and (page.scheme == "https" or not _secure(request, wired))
+        if own or origin == wired.settings.public_url.rstrip("/") or origin in wired.settings.allowed_origins:
+            return
+    raise Refused(Code.BAD_ORIGIN, "Cookies are for pages of this host and of allowed origins only.")
 
 
 def _answer(request: Request, wired: Parts, tokens: contract.Tokens, *, cookies: bool) -> Response:

@@ -6,12 +6,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from parley_gateway.bodies import Body, TypedRoute
 from parley_gateway.deps import Caller, Calls, Pages, Token, json_answer
 from parley_gateway.reference import answers
-from parley_gateway.routes.accounts import Body
 from parley_shared.contracts import auth as contract
 
-router = APIRouter(prefix="/admin", tags=["admin"])
+router = APIRouter(prefix="/admin", tags=["admin"], route_class=TypedRoute)
 
 
 class AccountChange(Body):

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
+from parley_gateway.bodies import Body, TypedRoute
 from parley_gateway.deps import Caller, Calls, Pages, Wired, json_answer
 from parley_gateway.reference import answers
-from parley_gateway.routes.accounts import Body
 from parley_shared.contracts import messages as contract
+from parley_shared.errors import Code, Refused
 
-router = APIRouter(tags=["messages"])
+router = APIRouter(tags=["messages"], route_class=TypedRoute)
 
 Seq = Annotated[int | None, Query(ge=0, le=2**62)]
 
@@ -115,5 +116,9 @@ async def mark_read(room_id: UUID, body: ReadUpTo, caller: Caller, rpc: Calls) -
 
 
 def _after(cursor: str | None, after: int) -> int:
-    """`next` of a page of events is a seq, good as `cursor` and as `after`."""
-    return int(cursor) if cursor is not None and cursor.isdigit() and len(cursor) < 19 else after
+    """`next` of a page of events is a seq, good as `cursor` and as `after`. Raises Refused: BAD_CURSOR."""
+    if cursor is None:
+        return after
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):
+        raise Refused(Code.BAD_CURSOR, "The cursor is not one of ours; begin again without it.")
+    return int(cursor)

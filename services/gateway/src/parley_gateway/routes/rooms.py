@@ -7,13 +7,13 @@ from fastapi import APIRouter, Header, Query
 from pydantic import Field
 from starlette.responses import Response
 
+from parley_gateway.bodies import Body, Rev, TypedRoute
 from parley_gateway.deps import Caller, Calls, Pages, json_answer, nothing
 from parley_gateway.reference import answers
-from parley_gateway.routes.accounts import Body
 from parley_shared.contracts import messages as contract
 from parley_shared.contracts.base import Wire
 
-router = APIRouter(tags=["rooms"])
+router = APIRouter(tags=["rooms"], route_class=TypedRoute)
 
 RoleName = Literal["owner", "moderator", "member"]
 
@@ -30,13 +30,13 @@ class NewRoom(Body):
 class RoomChange(Body):
     """What is absent stays."""
 
-    rev: int
+    rev: Rev
     name: str | None = None
     topic: str | None = None
     visibility: Literal["public", "private"] | None = None
     history: Literal["all", "since_join"] | None = None
     language: str | None = None
-    slow_mode_s: int | None = None
+    slow_mode_s: int | None = Field(default=None, ge=0, le=2**31 - 1)
 
 
 class NewMember(Body):
@@ -81,7 +81,7 @@ async def create_room(
             idempotency_key=idempotency_key,
         ),
     )
-    return _room(answer, 201)
+    return _room(answer, 201 if answer.created else 200)
 
 
 @router.get("/rooms", summary="My rooms", **answers(contract.MyRooms))

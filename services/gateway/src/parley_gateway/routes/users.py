@@ -6,20 +6,20 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from parley_gateway.bodies import Body, Rev, TypedRoute
 from parley_gateway.deps import Caller, Calls, Pages, json_answer
 from parley_gateway.reference import answers
-from parley_gateway.routes.accounts import Body
 from parley_shared.contracts import auth as contract
 from parley_shared.errors import invalid
 from parley_shared.limits import PAGE_MAX
 
-router = APIRouter(prefix="/users", tags=["users"])
+router = APIRouter(prefix="/users", tags=["users"], route_class=TypedRoute)
 
 
 class MeChange(Body):
     """What is absent stays."""
 
-    rev: int
+    rev: Rev
     display_name: str | None = None
     read_receipts: bool | None = None
 
