@@ -74,7 +74,7 @@ class TokenVerifier:
     async def _verify(self, token: str) -> Claims:
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, ValueError):  # ValueError: half of a surrogate pair, which a frame may spell
             raise _bad() from None
         if header.get("alg") != ALGORITHM or str(header.get("typ", "")).lower() != TOKEN_TYPE:
             raise _bad()

@@ -1,0 +1,223 @@
+"""The HTTP side as app.py builds it, with a stand-in behind the contracts instead of the other services."""
+
+import asyncio
+import inspect
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+from uuid import UUID
+
+import httpx2
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import OKPAlgorithm
+
+from parley_gateway.app import make_app
+from parley_gateway.deps import Parts
+from parley_gateway.live.lanes import Lanes
+from parley_gateway.readiness import Readiness
+from parley_gateway.revocations import Revocations
+from parley_gateway.settings import Settings
+from parley_gateway.tokens import TokenVerifier
+from parley_shared.contracts import auth, messages
+from parley_shared.contracts.base import Rpc, Wire
+from parley_shared.errors import Refused, unavailable
+from parley_shared.health import Health
+from parley_shared.ids import new_id
+from parley_shared.messaging.connection import Bus
+from parley_shared.messaging.rpc import RpcClient
+
+HOST = "chat.example"
+ORIGIN = f"http://{HOST}"
+VERSION = "0.0.0"
+
+Answer = Wire | Refused | Callable[[Any], Wire | Awaitable[Wire]]
+
+
+class FakeRpc:
+    """Answers verbs from `answers`, and remembers what it was asked. What has no answer is not running."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer] = {}
+        self.asked: list[tuple[str, Any]] = []
+
+    def on(self, rpc: Rpc[Any, Any], answer: Answer) -> None:
+        """A reply, a refusal, or a function of the request that returns (or raises) one."""
+        self.answers[rpc.subject] = answer
+
+    def requests(self, rpc: Rpc[Any, Any]) -> list[Any]:
+        return [request for subject, request in self.asked if subject == rpc.subject]
+
+    async def call(self, rpc: Rpc[Any, Any], request: Any, *, timeout: float | None = None) -> Any:
+        assert isinstance(request, rpc.request)
+        self.asked.append((rpc.subject, request))
+        answer = self.answers.get(rpc.subject)
+        if answer is None:
+            raise unavailable(f"{rpc.owner} is not running at the moment; try again.")
+        if isinstance(answer, Refused):
+            raise answer
+        if isinstance(answer, Wire):
+            return answer
+        found = answer(request)
+        return await found if inspect.isawaitable(found) else found
+
+
+class FakeBus:
+    """A link that carries nothing; `subscribed` holds the callback of each subject."""
+
+    def __init__(self) -> None:
+        self.restored: list[Callable[[], None]] = []
+        self.lost: list[Callable[[], None]] = []
+        self.connected = True
+        self.subscribed: dict[str, Any] = {}
+
+    @property
+    def client(self) -> "FakeBus":
+        return self
+
+    async def subscribe(self, subject: str, *, cb: Any) -> None:
+        self.subscribed[subject] = cb
+
+
+class FakeLanes:
+    """Outcomes of sends, in order; a refusal is raised."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[messages.Accepted | Refused | Exception] = []
+        self.sent: list[messages.Send] = []
+
+    async def send(self, send: messages.Send) -> messages.Accepted:
+        self.sent.append(send)
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+class Clock:
+    """Seconds, moved by hand; begins now."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Issuer:
+    """auth's part: a key and the tokens it signs."""
+
+    def __init__(self, kid: str = "key-1") -> None:
+        self.kid = kid
+        self.private = Ed25519PrivateKey.generate()
+
+    @property
+    def public_bytes(self) -> bytes:
+        return self.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    @property
+    def jwk(self) -> dict[str, Any]:
+        found = cast(dict[str, Any], OKPAlgorithm.to_jwk(self.private.public_key(), as_dict=True))
+        return {**found, "kid": self.kid, "alg": auth.ALGORITHM, "use": "sig"}
+
+    @property
+    def jwks(self) -> auth.Jwks:
+        return auth.Jwks(keys=[self.jwk])
+
+    def claims(self, **changed: Any) -> dict[str, Any]:
+        """Those of a good token; None takes one away."""
+        now = int(time.time())
+        claims = {
+            "iss": auth.ISSUER,
+            "aud": auth.AUDIENCE,
+            "sub": str(new_id()),
+            "sid": str(new_id()),
+            "ver": 1,
+            "role": "user",
+            "iat": now,
+            "exp": now + 600,
+            **changed,
+        }
+        return {name: value for name, value in claims.items() if value is not None}
+
+    def token(self, *, header: dict[str, Any] | None = None, key: Any = None, alg: str = "EdDSA", **claims: Any) -> str:
+        """Signed; `header` and `claims` change what a good one says."""
+        headers = {"typ": auth.TOKEN_TYPE, "kid": self.kid, **(header or {})}
+        if headers["kid"] is None:
+            del headers["kid"]
+        return jwt.encode(self.claims(**claims), self.private if key is None else key, alg, headers=headers)
+
+
+class World:
+    """One gateway's HTTP side. `me` is whoever `http` signs in as; `guest` sends no token."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.rpc = FakeRpc()
+        self.bus = FakeBus()
+        self.lanes = FakeLanes()
+        self.issuer = Issuer()
+        self.rpc.on(auth.JWKS, self.issuer.jwks)
+        rpc = cast(RpcClient, self.rpc)
+        self.settings = Settings(**settings)
+        self.verifier = TokenVerifier(rpc)
+        self.revocations = Revocations(cast(Bus, self.bus), rpc)
+        self.health = Health(service="gateway", version=VERSION, instance="test")
+        self.readiness = Readiness(rpc, self.health, VERSION)
+        self.app = make_app(
+            Parts(
+                settings=self.settings,
+                rpc=rpc,
+                verifier=self.verifier,
+                revocations=self.revocations,
+                lanes=cast(Lanes, self.lanes),
+                readiness=self.readiness,
+            ),
+            VERSION,
+        )
+        self.me: UUID = new_id()
+        self.session: UUID = new_id()
+        self.token = self.issuer.token(sub=str(self.me), sid=str(self.session))
+        self.guest = self.client()
+        self.http = self.client(token=self.token)
+
+    def client(self, *, token: str | None = None, peer: str = "192.0.2.1", scheme: str = "http") -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=self.app, client=(peer, 40_000)),
+            base_url=f"{scheme}://{HOST}",
+            headers={} if token is None else {"Authorization": f"Bearer {token}"},
+        )
+
+    async def start(self) -> "World":
+        """As app.py does: auth has answered once."""
+        self.rpc.on(auth.REVOKED_SINCE, auth.Revocations(items=[], cursor=0, more=False))
+        await self.revocations.start()
+        await until(lambda: self.revocations.fresh)
+        return self
+
+    async def stop(self) -> None:
+        await self.revocations.stop()
+        await self.guest.aclose()
+        await self.http.aclose()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for something that another task does."""
+    async with asyncio.timeout(5):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+def tokens(**changed: Any) -> auth.Tokens:
+    """What auth answers to a good password."""
+    given: dict[str, Any] = {
+        "access_token": "access",
+        "token_type": "bearer",
+        "expires_in": 600,
+        "refresh_token": secrets.token_urlsafe(16),
+        "refresh_expires_in": 86_400,
+        "user_id": new_id(),
+        "session_id": new_id(),
+    }
+    return auth.Tokens(**{**given, **changed})
