@@ -50,6 +50,7 @@ def make_app(parts: Parts, version: str) -> FastAPI:
         openapi_url="/openapi.json",
         # A redirect would be the one answer that is neither JSON nor a problem document.
         redirect_slashes=False,
+        generate_unique_id_function=reference.operation_id,
     )
     app.state.parts = parts
     problems.install(app)

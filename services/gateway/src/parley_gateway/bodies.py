@@ -13,7 +13,9 @@ from parley_shared.errors import Code, Refused
 JSON = "application/json"
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
-Rev = Annotated[int, Field(ge=0, le=2**31 - 1, description="The state that the change was made from.")]
+Rev = Annotated[int, Field(ge=0, le=2**31 - 1, description="The state that the change was made from.", examples=[1])]
+ANY_ID = "01a20e11-bcec-751f-8862-9270028e046e"
+"""For examples."""
 
 
 class Body(BaseModel):

@@ -5,7 +5,9 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
+from parley_gateway.examples import example
 from parley_shared.contracts.base import Wire
 
 PROBLEM = {
@@ -33,6 +35,7 @@ PROBLEM = {
     },
 }
 
+_PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _documented: dict[str, type[Wire]] = {}
 
 
@@ -44,16 +47,32 @@ def answers(
     if reply is not None:
         _documented[reply.__name__] = reply
         content = {
-            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{reply.__name__}"}}},
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": f"#/components/schemas/{reply.__name__}"},
+                    "example": example(reply),
+                }
+            },
         }
     responses: dict[int | str, dict[str, Any]] = {status: {"description": "Done.", **content}}
     if also is not None:
         responses[also] = {"description": "It was so already.", **content}
-    responses["4XX"] = {
-        "description": f"A problem document. {problems}".strip(),
-        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    responses["4XX"] = {"description": f"A problem document. {problems}".strip(), "content": _PROBLEM_CONTENT}
+    responses["5XX"] = {
+        "description": "A problem document. unavailable: send it again after retry_after_ms.",
+        "content": _PROBLEM_CONTENT,
     }
     return {"status_code": status, "responses": responses, "response_model": None}
+
+
+def _request_example(schema: dict[str, Any]) -> dict[str, Any]:
+    """The fields that say what they look like."""
+    return {name: field["examples"][0] for name, field in schema["properties"].items() if "examples" in field}
+
+
+def operation_id(route: APIRoute) -> str:
+    """What generated clients call it: the function's own name."""
+    return route.name
 
 
 def install(app: FastAPI) -> None:
@@ -72,7 +91,10 @@ def install(app: FastAPI) -> None:
                 schemas.pop(unused, None)
             for path in schema["paths"].values():
                 for operation in path.values():
+                    # FastAPI's own 422 would promise another document than the one that is sent.
                     operation.get("responses", {}).pop("422", None)
+                    for content in operation.get("requestBody", {}).get("content", {}).values():
+                        content["example"] = _request_example(schemas[content["schema"]["$ref"].rpartition("/")[2]])
             app.openapi_schema = schema
         return app.openapi_schema
 

@@ -29,17 +29,17 @@ class Registration(Body):
 
 
 class RefreshBody(Body):
-    refresh_token: str | None = None
+    refresh_token: str | None = Field(default=None, examples=["tGzv3JOkF0XG5Qx2TlKWIA"])
 
 
 class PasswordChange(Body):
-    current_password: str
-    new_password: str
+    current_password: str = Field(examples=["a long enough passphrase"])
+    new_password: str = Field(examples=["another long enough passphrase"])
 
 
 class PasswordReset(Body):
-    code: str
-    new_password: str
+    code: str = Field(examples=["kx7-fq2-9dm"])
+    new_password: str = Field(examples=["another long enough passphrase"])
 
 
 class TokenAnswer(Wire, frozen=True, kw_only=True, omit_defaults=True):
@@ -78,8 +78,8 @@ async def token(
     request: Request,
     wired: Wired,
     peer: Peer,
-    username: Annotated[str, Form()],
-    password: Annotated[str, Form()],
+    username: Annotated[str, Form(examples=["alice"])],
+    password: Annotated[str, Form(examples=["a long enough passphrase"])],
     grant_type: Annotated[Literal["password"] | None, Form()] = None,
     scope: Annotated[str, Form()] = "",
     cookies: Annotated[bool, Form(description="For browsers: the refresh token as an HttpOnly cookie.")] = False,

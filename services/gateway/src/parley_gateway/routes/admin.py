@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 from starlette.responses import Response
 
 from parley_gateway.bodies import Body, TypedRoute
@@ -17,7 +18,7 @@ router = APIRouter(prefix="/admin", tags=["admin"], route_class=TypedRoute)
 class AccountChange(Body):
     """What is absent stays."""
 
-    role: Literal["admin", "moderator", "user"] | None = None
+    role: Literal["admin", "moderator", "user"] | None = Field(default=None, examples=["moderator"])
     disabled: bool | None = None
 
 

@@ -1,6 +1,6 @@
 """Messages, events and positions."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -27,8 +27,14 @@ class NewMessage(Body):
     media_ids: list[Annotated[UUID, Field(strict=False)]] = Field(default_factory=list, max_length=32)
 
 
+class SentMessage(contract.Message, frozen=True, kw_only=True):
+    """duplicate: it was already there under this client_msg_id."""
+
+    duplicate: bool
+
+
 class ReadUpTo(Body):
-    seq: int = Field(ge=0, le=2**62)
+    seq: int = Field(ge=0, le=2**62, examples=[12])
 
 
 @router.get(
@@ -59,7 +65,7 @@ async def page(
 @router.post(
     "/rooms/{room_id}/messages",
     summary="Send a message",
-    **answers(contract.Message, 201, also=200, problems="not_a_member, rate_limited, idempotency_mismatch"),
+    **answers(SentMessage, 201, also=200, problems="not_a_member, rate_limited, idempotency_mismatch"),
 )
 async def send(room_id: UUID, body: NewMessage, caller: Caller, wired: Wired) -> Response:
     """Committed when it is answered. A retry with the same client_msg_id answers the same message, `duplicate: true`."""
@@ -78,9 +84,8 @@ async def send(room_id: UUID, body: NewMessage, caller: Caller, wired: Wired) ->
         contract.GET_MESSAGE,
         contract.MessageRequest(actor=caller, room_id=room_id, message_id=accepted.message_id),
     )
-    content: dict[str, Any] = msgspec.to_builtins(message)
-    content["duplicate"] = accepted.duplicate
-    return json_answer(content, 200 if accepted.duplicate else 201)
+    answer = SentMessage(**msgspec.structs.asdict(message), duplicate=accepted.duplicate)
+    return json_answer(answer, 200 if accepted.duplicate else 201)
 
 
 @router.get("/rooms/{room_id}/messages/{message_id}", summary="One message", **answers(contract.Message))

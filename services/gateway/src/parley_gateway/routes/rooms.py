@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from parley_gateway.bodies import Body, Rev, TypedRoute
+from parley_gateway.bodies import ANY_ID, Body, Rev, TypedRoute
 from parley_gateway.deps import Caller, Calls, Pages, json_answer, nothing
 from parley_gateway.reference import answers
 from parley_shared.contracts import messages as contract
@@ -31,7 +31,7 @@ class RoomChange(Body):
     """What is absent stays."""
 
     rev: Rev
-    name: str | None = None
+    name: str | None = Field(default=None, examples=["Kitchen and garden"])
     topic: str | None = None
     visibility: Literal["public", "private"] | None = None
     history: Literal["all", "since_join"] | None = None
@@ -41,16 +41,16 @@ class RoomChange(Body):
 
 class NewMember(Body):
     # Ids are text in JSON; strictness would demand Python's own type.
-    user_id: UUID = Field(strict=False)
+    user_id: UUID = Field(strict=False, examples=[ANY_ID])
     role: RoleName = "member"
 
 
 class MemberChange(Body):
-    role: RoleName
+    role: RoleName = Field(examples=["moderator"])
 
 
 class People(Body):
-    user_ids: list[Annotated[UUID, Field(strict=False)]] = Field(max_length=64)
+    user_ids: list[Annotated[UUID, Field(strict=False)]] = Field(max_length=64, examples=[[ANY_ID]])
 
 
 def _room(answer: contract.RoomAnswer, status: int = 200) -> Response:

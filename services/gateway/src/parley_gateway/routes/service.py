@@ -1,5 +1,7 @@
 """The service itself: health, keys, reference, and the pages that one meets before there is a web client."""
 
+from typing import Any
+
 import msgspec
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -7,25 +9,52 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from parley_gateway import pages
 from parley_gateway.asyncapi import asyncapi
 from parley_gateway.deps import Wired, json_answer
+from parley_gateway.reference import answers
+from parley_shared.contracts.auth import Jwks
 from parley_shared.errors import unavailable
 
-router = APIRouter(include_in_schema=False)
+_READINESS = {
+    "ready": True,
+    "version": "0.1.0",
+    "services": {"messages": {"ready": True, "version": "0.1.0", "reasons": []}},
+}
 
 
-@router.get("/healthz")
+def _json(example: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"type": "object"}, "example": example}}
+
+
+def _described(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": "Done.", "content": _json(example)}}
+
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/healthz", summary="Whether the process lives", responses=_described({"alive": True}))
 async def healthz() -> Response:
     """The process lives."""
     return JSONResponse({"alive": True})
 
 
-@router.get("/readyz")
+@router.get(
+    "/readyz",
+    summary="Whether everything is up",
+    responses={
+        **_described(_READINESS),
+        503: {
+            "description": "Something is missing; `reasons` says what.",
+            "content": _json({**_READINESS, "ready": False}),
+        },
+    },
+)
 async def readyz(wired: Wired) -> Response:
     """Everything is up; otherwise what is missing."""
     state = await wired.readiness.state()
     return json_answer(state, 200 if state["ready"] else 503)
 
 
-@router.get("/.well-known/jwks.json")
+@router.get("/.well-known/jwks.json", summary="The keys that sign access tokens", **answers(Jwks))
 async def jwks(wired: Wired) -> Response:
     """RFC 7517."""
     if not wired.verifier.keys:
@@ -37,7 +66,11 @@ async def jwks(wired: Wired) -> Response:
     return answer
 
 
-@router.get("/asyncapi.json")
+@router.get(
+    "/asyncapi.json",
+    summary="The WebSocket, described",
+    responses=_described({"asyncapi": "3.0.0", "info": {"title": "Parley", "version": "1"}}),
+)
 async def asyncapi_document() -> Response:
     """The WebSocket's frames and every NATS subject."""
     return json_answer(asyncapi())
@@ -48,16 +81,16 @@ def _page(name: str) -> Response:
     return HTMLResponse(html, headers={"Content-Security-Policy": policy})
 
 
-@router.get("/")
+@router.get("/", include_in_schema=False)
 async def landing() -> Response:
     return _page("index.html")
 
 
-@router.get("/setup")
+@router.get("/setup", include_in_schema=False)
 async def setup() -> Response:
     return _page("setup.html")
 
 
-@router.get("/docs")
+@router.get("/docs", include_in_schema=False)
 async def docs() -> Response:
     return _page("docs.html")

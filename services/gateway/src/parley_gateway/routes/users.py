@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 from starlette.responses import Response
 
 from parley_gateway.bodies import Body, Rev, TypedRoute
@@ -20,7 +21,7 @@ class MeChange(Body):
     """What is absent stays."""
 
     rev: Rev
-    display_name: str | None = None
+    display_name: str | None = Field(default=None, examples=["Alice"])
     read_receipts: bool | None = None
 
 
