@@ -1,7 +1,8 @@
 """How another program trusts Parley's access tokens, and how a session renews its own.
 
-Say that a billing service beside Parley gets requests with a user's access token. It needs no secret and no call to Parley for each request: the
-public keys at /.well-known/jwks.json tell it whose token it is. This program plays both parts, the user and the service.
+Say that a billing service beside Parley gets requests with a user's access token. It needs no secret, and no call to Parley
+for each request: the public keys at /.well-known/jwks.json tell it whose token it is. This program plays both parts, the user
+and the service.
 
     make run                                    # in one terminal
     .venv/bin/python examples/jwt_auth.py       # in another; PARLEY_URL, if it is not http://127.0.0.1:8000

@@ -1,0 +1,82 @@
+"""The examples run as their first lines say, against the suite, and show what they promise."""
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+import asyncpg
+
+from tests.conftest import Suite
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+WITHIN_S = 60.0
+
+
+async def shown(suite: Suite, example: str) -> str:
+    """What it prints, once it has ended with 0."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(EXAMPLES / example),
+        env={**suite.environment, "PARLEY_URL": suite.urls[0]},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, output.decode()
+    return output.decode()
+
+
+async def test_every_example_is_run_here() -> None:
+    assert sorted(path.name for path in EXAMPLES.glob("*.py")) == [
+        "async_postgres.py",
+        "jwt_auth.py",
+        "websocket_chat.py",
+    ]
+
+
+async def test_two_people_talk_over_the_raw_protocol_and_one_comes_back(suite: Suite) -> None:
+    output = await shown(suite, "websocket_chat.py")
+    frames = re.findall(r'^ *(alice|bob) (→|←) \{"type": "(\w+)"', output, re.MULTILINE)
+    for way, kind in (("←", "hello"), ("→", "auth"), ("←", "ready"), ("←", "live"), ("→", "send"), ("←", "ack")):
+        assert ("bob", way, kind) in frames
+    assert '"status": "recovered"' in output
+    assert "the same message: duplicate True, seq 5" in output
+    assert "Bob has missed nothing: seq 5 to 6 arrived once each, in order." in output
+    # The token is in no line.
+    assert "eyJ" not in output
+
+
+async def test_another_program_verifies_tokens_and_old_refresh_tokens_end_the_session(suite: Suite) -> None:
+    output = await shown(suite, "jwt_auth.py")
+    assert re.search(r"^accepted: user [0-9a-f-]{36}, session [0-9a-f-]{36}, role user$", output, re.MULTILINE)
+    refused = dict(re.findall(r"^refused, (.*): (\w+)$", output, re.MULTILINE))
+    assert refused == {
+        "meant for another audience": "InvalidAudienceError",
+        "an hour later": "ExpiredSignatureError",
+        "alg none": "InvalidAlgorithmError",
+        "signed by HMAC": "InvalidAlgorithmError",
+        "promoted to admin": "InvalidSignatureError",
+        "of an unknown key": "InvalidKeyError",
+    }
+    assert "the first refresh token once more: 401 bad_token" in output
+    assert "and the newest, since the session is over: 401 bad_token" in output
+
+
+async def test_group_commit_leaves_no_holes_and_no_schema_behind(suite: Suite) -> None:
+    output = await shown(suite, "async_postgres.py")
+    assert re.search(r"^one commit a row: +[\d,]+ rows/s", output, re.MULTILINE)
+    assert re.search(r"^group commit: +[\d,]+ rows/s", output, re.MULTILINE)
+    assert "room 2 took seq 401 to 420 meanwhile; room 1 waits: True" in output
+    assert "4021 rows in 10 rooms, each numbered 1, 2, 3, … without a hole" in output
+    connection = await asyncpg.connect(suite.run_json()["urls"]["postgres"])
+    try:
+        assert await connection.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'example%'") == 0
+    finally:
+        await connection.close()
