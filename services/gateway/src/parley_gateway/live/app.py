@@ -1,10 +1,8 @@
-"""The live side, wired: the WebSocket route, the roster of connections, revocations that close sockets, and the drain."""
+"""The live side, wired: the WebSocket route, what closes sockets from outside, and the drain."""
 
 import asyncio
 import random
-from collections import Counter as Tally
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import structlog
 from fastapi import FastAPI
@@ -12,6 +10,8 @@ from prometheus_client import Counter, Gauge
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
+from parley_gateway.addresses import client_address
+from parley_gateway.live import opening
 from parley_gateway.live.admission import Admission
 from parley_gateway.live.connection import Connection
 from parley_gateway.live.context import LiveContext
@@ -20,6 +20,7 @@ from parley_gateway.live.hubs import Hubs
 from parley_gateway.live.lanes import Lanes
 from parley_gateway.live.positions import Positions
 from parley_gateway.live.protocol import EXTENSION, SocketProtocol
+from parley_gateway.live.roster import Roster
 from parley_gateway.revocations import Revocations
 from parley_gateway.settings import Settings
 from parley_gateway.tokens import TokenVerifier
@@ -48,9 +49,7 @@ class Live:
         self.lanes = Lanes(rpc, count=settings.lanes)
         self._positions = Positions(rpc)
         self._hubs = Hubs(bus, rpc, reset=self._restart_all, restart=self._restart)
-        self._connections: set[Connection] = set()
-        self._by_user: dict[UUID, set[Connection]] = {}
-        self._by_ip: Tally[str] = Tally()
+        self._roster: Roster[Connection] = Roster(settings)
         self._draining = False
         self._fresh_task: asyncio.Task[None] | None = None
         self._context = LiveContext(
@@ -65,7 +64,7 @@ class Live:
             ),
             verifier=verifier,
             revocations=revocations,
-            roster=self,
+            roster=self._roster,
             frames_per_second=settings.frames_per_second,
         )
         revocations.callbacks.append(self._on_revocation)
@@ -82,11 +81,11 @@ class Live:
     async def drain(self) -> None:
         """Ask every client to come back elsewhere, then close the sockets evenly over the drain's time."""
         self._draining = True
-        connections = list(self._connections)
+        connections = list(self._roster)
         seconds = self._settings.drain_seconds
         log.info("drain", connections=len(connections), seconds=seconds)
         for connection in connections:
-            connection.drain(int(seconds * 1000), "this gateway is being restarted")
+            connection.ask_to_come_back(int(seconds * 1000), "this gateway is being restarted")
         # A client that heeds the frame is gone by itself within the window; the others are closed, so many a second.
         random.shuffle(connections)
         pause = seconds / len(connections) if connections else 0.0
@@ -96,8 +95,8 @@ class Live:
             for connection in connections[start : start + batch]:
                 connection.close(CloseCode.DRAIN, "drain")
             await asyncio.sleep(min(pause, max(least, pause)) * batch)
-        if self._connections:
-            await asyncio.wait([connection.finished for connection in self._connections], timeout=2)
+        if self._roster:
+            await asyncio.wait([connection.finished for connection in self._roster], timeout=2)
 
     async def stop(self) -> None:
         if self._fresh_task is not None:
@@ -106,58 +105,34 @@ class Live:
         await self._positions.stop()
         await self._hubs.stop()
 
-    # -- the roster
-
-    def admit(self, connection: object) -> bool:
-        """Count an authenticated connection; False past the limit of its user."""
-        if not isinstance(connection, Connection):
-            raise TypeError("not a connection")
-        mine = self._by_user.setdefault(connection.user_id, set())
-        limit = self._settings.connections_per_user
-        if limit is not None and len(mine) >= limit:
-            return False
-        mine.add(connection)
-        return True
-
-    def forget(self, connection: object) -> None:
-        """The connection has ended; may be said twice."""
-        if not isinstance(connection, Connection) or connection.claims is None:
-            return
-        mine = self._by_user.get(connection.user_id)
-        if mine is not None:
-            mine.discard(connection)
-            if not mine:
-                del self._by_user[connection.user_id]
-
     # -- the route
 
     async def _endpoint(self, websocket: WebSocket) -> None:
         socket: SocketProtocol = websocket.scope["extensions"][EXTENSION]
-        ip = websocket.client.host if websocket.client is not None else ""
+        peer = websocket.client.host if websocket.client is not None else ""
+        ip = client_address(peer, websocket.headers, self._settings.trusted_proxies)
         if not self._origin_allowed(websocket):
             log.info("connection.bad_origin")
             await websocket.close()
             return
-        limit = self._settings.connections_per_ip
-        connection = Connection(socket, self._context, ip=ip, user_agent=websocket.headers.get("user-agent", ""))
+        agent = websocket.headers.get("user-agent", "")
+        connection = Connection(socket, self._context, opening.HANDLERS, ip=ip, user_agent=agent)
         socket.attach(connection)
         await websocket.accept()
+        # Whoever is refused is told so by a close code: a page of a browser never sees the status of a failed handshake.
+        refused = self._roster.refuses(ip)
         if self._draining:
             connection.close(1012, "this gateway is being restarted")
-        elif limit is not None and self._by_ip[ip] >= limit:
-            connection.close(CloseCode.TOO_MANY, "too many connections of this address")
+        elif refused is not None:
+            connection.close(CloseCode.TOO_MANY, refused)
         else:
             connection.greet()
-        self._connections.add(connection)
-        self._by_ip[ip] += 1
+        self._roster.enter(connection)
         _open.inc()
         try:
             await connection.finished
         finally:
-            self._connections.discard(connection)
-            self._by_ip[ip] -= 1
-            if self._by_ip[ip] <= 0:
-                del self._by_ip[ip]
+            self._roster.leave(connection)
             _open.dec()
             code, _, side = socket.closed_by or (1006, "", "network")
             _closed.labels(str(code), side).inc()
@@ -172,7 +147,7 @@ class Live:
     # -- what closes sockets
 
     def _on_revocation(self, revocation: Revocation) -> None:
-        for connection in list(self._by_user.get(revocation.user_id, ())):
+        for connection in self._roster.of_user(revocation.user_id):
             claims = connection.claims
             if claims is None:
                 continue
@@ -189,13 +164,13 @@ class Live:
         """Without an answer of auth for a minute nobody knows who was banned: sockets close, and come back when it is there."""
         while True:
             await asyncio.sleep(FRESH_CHECK_S)
-            if not self._revocations.fresh and self._by_user:
-                log.warning("revocations.stale", connections=len(self._connections))
-                for connection in list(self._connections):
+            if not self._revocations.fresh and self._roster.has_users:
+                log.warning("revocations.stale", connections=len(self._roster))
+                for connection in self._roster:
                     connection.close(CloseCode.DRAIN, "accounts cannot be checked at the moment")
 
     def _restart_all(self, reason: str) -> None:
-        for connection in list(self._connections):
+        for connection in self._roster:
             connection.close(CloseCode.DRAIN, reason)
 
     def _restart(self, readers: list[Reader], reason: str) -> None:

@@ -1,11 +1,12 @@
-"""One client's WebSocket: from `hello` to its close code. Reading is synchronous; whatever must wait is a task of its own."""
+"""One client's WebSocket: its life, its reading, its writing. Reading is synchronous; whatever must wait is a task of its own.
+
+What the frames ask for is said elsewhere: in `opening` until the socket is live, in `commands` from then on.
+"""
 
 import asyncio
-import json
-import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -14,19 +15,18 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from parley_gateway.live import wrong_frames
 from parley_gateway.live.context import LiveContext
-from parley_gateway.live.framing import frame, frame_text
+from parley_gateway.live.following import Following
+from parley_gateway.live.framing import frame
 from parley_gateway.live.hub import Item
 from parley_gateway.live.protocol import SocketProtocol
-from parley_gateway.live.resume import replay
 from parley_gateway.tokens import Claims
-from parley_shared.contracts import auth as auth_contract
 from parley_shared.contracts import frames
-from parley_shared.contracts import messages as contract
 from parley_shared.contracts.base import Actor
 from parley_shared.contracts.frames import CloseCode
 from parley_shared.errors import Code, Refused
-from parley_shared.ids import new_id, room_stream, user_stream
+from parley_shared.ids import new_id
 from parley_shared.limits import (
     AUTH_TIMEOUT_S,
     FRAME_BYTES,
@@ -45,12 +45,12 @@ MOST_SENDS_IN_FLIGHT = 1024
 MOST_COMMANDS_WAITING = 64
 
 _PING = frame(frames.PingFrame())
-_PONG = frame(frames.PongFrame())
-_LIVE = frame(frames.Live())
 
-_decode = msgspec.json.Decoder(frames.ClientFrame).decode
-_decode_event = msgspec.json.Decoder(frames.Event).decode
-_COMMANDS = {command.__struct_config__.tag for command in frames.ClientFrame.__args__}
+_decode = wrong_frames.decode
+
+Handler = Callable[["Connection", Any], None]  # Any: the frame, of the type that the table has it under
+Handlers = Mapping[type[frames.Command], Handler]
+"""What each type of frame asks for. A type that is missing must wait for `live`."""
 
 
 class Phase(Enum):
@@ -61,21 +61,24 @@ class Phase(Enum):
 
 
 class Connection:
-    """A reader of hubs (see hub.Reader) and a sink of its socket (see protocol.Sink)."""
+    """A reader of hubs (see hub.Reader) and a sink of its socket (see protocol.Sink). handlers: for the phase it is in."""
 
-    def __init__(self, socket: SocketProtocol, context: LiveContext, *, ip: str, user_agent: str) -> None:
+    def __init__(
+        self, socket: SocketProtocol, context: LiveContext, handlers: Handlers, *, ip: str, user_agent: str
+    ) -> None:
         self.id = new_id()
         self.ip = ip
         self.user_agent = user_agent
         self.phase = Phase.GREETED
+        self.context = context
+        self.handlers = handlers
         self.claims: Claims | None = None
+        self.following = Following(self, context.hubs, context.rpc)
+        self.own_stream = ""
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._socket = socket
-        self._context = context
         self._loop = asyncio.get_running_loop()
         self._actor: Actor | None = None
-        self._streams: set[str] = set()
-        self._own_stream = ""
         self._slow = False
         self._writable = asyncio.Event()
         self._writable.set()
@@ -85,18 +88,17 @@ class Connection:
         self._allowance = float(FRAMES_BURST)
         self._counted_at = self._loop.time()
         self._last_life = self._loop.time()
-        self._commands: deque[Callable[[], Awaitable[None]]] = deque()
+        self._commands: deque[tuple[int, Coroutine[None, None, None]]] = deque()
         self._command_task: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._attaching = asyncio.Lock()
         self._opened_at = time.time()
 
     # -- its life
 
     def greet(self) -> None:
         """`hello`, and ten seconds for an answer to it."""
-        self._write(
+        self.write(
             frames.Hello(
                 protocol=frames.PROTOCOL,
                 heartbeat_ms=HEARTBEAT_MS,
@@ -112,10 +114,41 @@ class Connection:
         log.info("connection.open", connection_id=str(self.id), user_agent=self.user_agent[:200])
 
     @property
-    def user_id(self) -> UUID:
+    def actor(self) -> Actor:
+        """Whoever the token says. Raises RuntimeError before that is known."""
         if self._actor is None:
             raise RuntimeError("not authenticated yet")
-        return self._actor.user_id
+        return self._actor
+
+    @property
+    def user_id(self) -> UUID:
+        return self.actor.user_id
+
+    @property
+    def is_open(self) -> bool:
+        """`live` has been said, and the socket is not closed since."""
+        return self.phase is Phase.OPEN
+
+    @property
+    def is_closed(self) -> bool:
+        """It speaks no more; the socket may still be there."""
+        return self.phase is Phase.CLOSED
+
+    def begin_authenticating(self) -> None:
+        """The auth frame is there: nobody waits for it any more."""
+        self.phase = Phase.AUTHENTICATING
+        self._timers.pop("auth").cancel()
+
+    def take_claims(self, claims: Claims) -> None:
+        """Of the first token, and of every later one; the socket ends with the newest."""
+        self.claims = claims
+        self._actor = Actor(user_id=claims.user_id, session_id=claims.session_id, role=claims.role)
+        if "expiry" in self._timers:
+            self._timers["expiry"].cancel()
+        seconds = max(0.0, claims.expires_at - time.time())
+        self._timers["expiry"] = self._loop.call_later(
+            seconds, self.close, CloseCode.TOKEN_EXPIRED, "the access token has expired"
+        )
 
     def close(self, code: int, reason: str) -> None:
         """Close with a code of the protocol; nothing is written or read any more."""
@@ -147,14 +180,17 @@ class Connection:
             timer.cancel()
         for task in self._tasks:
             task.cancel()
+        for _, work in self._commands:
+            work.close()
+        self._commands.clear()
         self._writable.set()
-        self._context.hubs.detach(self, list(self._streams))
-        self._context.roster.forget(self)
+        self.following.end()
+        self.context.roster.forget(self)
 
-    def drain(self, after_ms: int, reason: str) -> None:
-        """Tell the client to come back within a window; the caller closes the socket later."""
+    def ask_to_come_back(self, after_ms: int, reason: str) -> None:
+        """Tell the client to come back within a window; the caller closes the socket, now or later."""
         if self.phase is not Phase.CLOSED:
-            self._write(frames.Reconnect(after_ms=after_ms, reason=reason))
+            self.write(frames.Reconnect(after_ms=after_ms, reason=reason))
 
     def _beat(self) -> None:
         if self._loop.time() - self._last_life > SILENCE_S:
@@ -163,10 +199,12 @@ class Connection:
         self._socket.write(_PING)
         self._timers["heartbeat"] = self._loop.call_later(HEARTBEAT_MS / 1000, self._beat)
 
-    def _spawn(self, work: Any) -> None:  # Any: a coroutine of any result
+    def spawn(self, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
+        """A task that ends with the connection. If it fails that is a bug of ours, and the client comes back (1011)."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
@@ -176,8 +214,16 @@ class Connection:
 
     # -- writing
 
-    def _write(self, message: msgspec.Struct) -> None:
+    def write(self, message: msgspec.Struct) -> None:
         self._socket.write(frame(message))
+
+    def write_framed(self, framed: bytes) -> None:
+        """Frames that somebody has built already."""
+        self._socket.write(framed)
+
+    async def writable(self) -> None:
+        """Wait until the peer has taken most of what was written. Returns at once when the connection has ended."""
+        await self._writable.wait()
 
     def write_events(self, stream: str, framed: bytes, items: list[Item]) -> None:
         """See hub.Reader. One write for all; a reader that does not take them is closed with 4008."""
@@ -189,14 +235,31 @@ class Connection:
             if self._waiting_events > SLOW_READER_EVENTS or self._socket.waiting_bytes > SLOW_READER_BYTES:
                 self.close(CloseCode.TOO_SLOW, "too slow: resume from your last seq")
                 return
-        if stream == self._own_stream:
+        if stream == self.own_stream:
             for item in items:
-                self._follow(item)
+                self.following.heed(item)
 
     def write_hint(self, framed: bytes) -> None:
         """See hub.Reader: the first thing that is dropped for a slow reader."""
         if not self._slow and self.phase is Phase.OPEN:
             self._socket.write(framed)
+
+    def answer(self, identifier: int | None, refusal: Refused | None) -> None:
+        """The `ack` or the `error` of a command, unless nobody is there to read it."""
+        if self.phase is Phase.CLOSED:
+            return
+        if refusal is not None:
+            self.write(
+                frames.Error(
+                    id=identifier,
+                    code=str(refusal.code),
+                    detail=refusal.detail,
+                    retry_after_ms=refusal.retry_after_ms,
+                    errors=refusal.errors,
+                )
+            )
+        elif identifier is not None:
+            self.write(frames.Ack(id=identifier))
 
     def on_slow(self, slow: bool) -> None:
         self._slow = slow
@@ -207,18 +270,7 @@ class Connection:
             self._writable.set()
 
     def on_detached(self, stream: str) -> None:
-        self._streams.discard(stream)
-
-    def _follow(self, item: Item) -> None:
-        """The user's own stream says where he is a member from now on."""
-        payload = item.framed[item.framed.index(b"{") :]
-        body = _decode_event(payload).event
-        if isinstance(body, frames.RoomJoined):
-            self._attach_soon([(room_stream(body.room_id), body.from_seq - 1)])
-        elif isinstance(body, frames.RoomLeft):
-            stream = room_stream(body.room_id)
-            self._streams.discard(stream)
-            self._context.hubs.leave(self, stream, body.to_seq)
+        self.following.streams.discard(stream)
 
     # -- reading
 
@@ -229,37 +281,27 @@ class Connection:
         self.close(CloseCode.BAD_FRAME, "binary frames are not part of the protocol")
 
     def on_text(self, data: bytes) -> None:
-        """Every text frame; rate, shape, then what it asks for."""
+        """Every text frame; shape, rate, then what it asks for."""
         if self.phase is Phase.CLOSED:
             return
         try:
             command = _decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except wrong_frames.UNREADABLE:
             if self._allowed():
                 self._on_wrong_frame(data)
             return
-        if isinstance(command, frames.Pong):
+        if isinstance(command, frames.Pong) or not self._allowed():
             return
-        if not self._allowed():
-            return
-        if isinstance(command, frames.Send):
-            if self.phase is Phase.OPEN:
-                self._on_send(command)
-                return
-        elif isinstance(command, frames.Ping):
-            self._socket.write(_PONG)
-            return
-        elif isinstance(command, frames.Auth):
-            self._on_auth(command)
-            return
-        elif self.phase is Phase.OPEN:
-            self._on_command(command)
-            return
-        self._error(command.id, Refused(Code.UNAUTHENTICATED, "Send an auth frame first, and wait for ready."))
+        handler = self.handlers.get(type(command))
+        if handler is None:
+            refusal = Refused(Code.UNAUTHENTICATED, "Send an auth frame first, and wait for ready.")
+            self.answer(command.id, refusal)
+        else:
+            handler(self, command)
 
     def _allowed(self) -> bool:
         """A token bucket per socket; past it the socket is closed (4029)."""
-        limit = self._context.frames_per_second
+        limit = self.context.frames_per_second
         if limit is None:
             return True
         now = self._loop.time()
@@ -273,333 +315,49 @@ class Connection:
         return True
 
     def _on_wrong_frame(self, data: bytes) -> None:
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
-            self.close(1007, "not UTF-8")
+        wrong = wrong_frames.explain(data)
+        if isinstance(wrong, wrong_frames.Fatal):
+            self.close(wrong.code, wrong.reason)
             return
-        try:
-            # The library is stricter than JSON about lone surrogates; whether it is JSON at all, this one knows.
-            found = json.loads(text, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            self.close(CloseCode.BAD_FRAME, "not a JSON object")
-            return
-        identifier = found.get("id")
-        if isinstance(identifier, bool) or not isinstance(identifier, int):
-            identifier = None
-        kind = found.get("type")
-        log.info("frame.refused", connection_id=str(self.id), kind=kind if kind in _COMMANDS else None)
-        if kind not in _COMMANDS:
-            self._error(identifier, Refused(Code.UNKNOWN_COMMAND, "There is no such type of frame."))
-        elif _has_lone_surrogate(text):
-            self._error(identifier, Refused(Code.BAD_TEXT, "The frame contains half of a surrogate pair."))
-        else:
-            try:
-                _decode(data)
-                why = "it cannot be read"
-            except msgspec.MsgspecError as error:
-                why = str(error)
-            self._error(identifier, Refused(Code.INVALID, f"The frame is not as it must be: {why}."))
+        log.info("frame.refused", connection_id=str(self.id), kind=wrong.kind)
+        self.answer(wrong.id, wrong.refusal)
 
-    def _error(self, identifier: int | None, refusal: Refused) -> None:
-        self._write(
-            frames.Error(
-                id=identifier,
-                code=str(refusal.code),
-                detail=refusal.detail,
-                retry_after_ms=refusal.retry_after_ms,
-                errors=refusal.errors,
-            )
-        )
+    # -- commands under way
 
-    # -- sending
-
-    def _on_send(self, command: frames.Send) -> None:
-        if self._actor is None:
-            return
-        self._in_flight += 1
-        if self._in_flight >= MOST_SENDS_IN_FLIGHT and not self._reading_paused:
-            self._reading_paused = True
-            self._socket.transport.pause_reading()
-        identifier = command.id
-        self._context.lanes.put(
-            contract.Send(
-                actor=self._actor,
-                room_id=command.room_id,
-                client_msg_id=command.client_msg_id,
-                body=command.body,
-                format=command.format,
-                thread_root_id=command.thread_root_id,
-                media_ids=command.media_ids,
-            ),
-            lambda outcome: self._on_outcome(identifier, outcome),
-        )
-
-    def _on_outcome(self, identifier: int, outcome: contract.Accepted | contract.NotAccepted) -> None:
-        self._in_flight -= 1
-        if self._reading_paused and self._in_flight <= MOST_SENDS_IN_FLIGHT // 2:
-            self._reading_paused = False
-            self._socket.transport.resume_reading()
-        if self.phase is Phase.CLOSED:
-            return
-        if isinstance(outcome, contract.Accepted):
-            self._write(
-                frames.SendAck(
-                    id=identifier,
-                    message_id=outcome.message_id,
-                    seq=outcome.seq,
-                    n=outcome.n,
-                    created_at=outcome.created_at,
-                    duplicate=outcome.duplicate,
-                )
-            )
-        else:
-            self._write(
-                frames.Error(
-                    id=identifier,
-                    code=outcome.code,
-                    detail=outcome.detail,
-                    retry_after_ms=outcome.retry_after_ms,
-                    errors=outcome.errors,
-                )
-            )
-
-    # -- other commands, one after the other
-
-    def _on_command(
-        self, command: frames.Read | frames.Delivered | frames.Join | frames.Leave | frames.Refresh
-    ) -> None:
-        if isinstance(command, frames.Read | frames.Delivered):
-            read = command.seq if isinstance(command, frames.Read) else 0
-            identifier = command.id
-            self._context.positions.note(
-                self.user_id,
-                command.room_id,
-                delivered_seq=command.seq,
-                read_seq=read,
-                flushed=None if identifier is None else lambda refusal: self._answer(identifier, refusal),
-            )
-            return
+    def in_turn(self, identifier: int, work: Coroutine[None, None, None]) -> None:
+        """Do it after the commands before it, and acknowledge it; a refusal that it raises is the answer."""
         if len(self._commands) >= MOST_COMMANDS_WAITING:
-            self._error(command.id, Refused(Code.RATE_LIMITED, "Too many commands are waiting.", retry_after_ms=1000))
+            work.close()
+            refusal = Refused(Code.RATE_LIMITED, "Too many commands are waiting.", retry_after_ms=1000)
+            self.answer(identifier, refusal)
             return
-        self._commands.append(lambda: self._run_command(command))
+        self._commands.append((identifier, work))
         if self._command_task is None:
-            self._command_task = self._loop.create_task(self._run_commands())
-            self._tasks.add(self._command_task)
-            self._command_task.add_done_callback(self._done)
+            self._command_task = self.spawn(self._run_commands())
 
     async def _run_commands(self) -> None:
         try:
             while self._commands:
-                await self._commands.popleft()()
+                identifier, work = self._commands.popleft()
+                try:
+                    await work
+                except Refused as refusal:
+                    self.answer(identifier, refusal)
+                else:
+                    self.answer(identifier, None)
         finally:
             self._command_task = None
 
-    async def _run_command(self, command: frames.Join | frames.Leave | frames.Refresh) -> None:
-        try:
-            if isinstance(command, frames.Refresh):
-                await self._refresh(command)
-            elif self._actor is not None:
-                request = contract.RoomRequest(actor=self._actor, room_id=command.room_id)
-                if isinstance(command, frames.Join):
-                    await self._context.rpc.call(contract.JOIN, request)
-                else:
-                    await self._context.rpc.call(contract.LEAVE, request)
-        except Refused as refusal:
-            self._answer(command.id, refusal)
-        else:
-            self._answer(command.id, None)
+    def send_begins(self) -> None:
+        """Too many sends without an outcome, and the socket is not read for a while."""
+        self._in_flight += 1
+        if self._in_flight >= MOST_SENDS_IN_FLIGHT and not self._reading_paused:
+            self._reading_paused = True
+            self._socket.transport.pause_reading()
 
-    def _answer(self, identifier: int, refusal: Refused | None) -> None:
-        if self.phase is Phase.CLOSED:
-            return
-        if refusal is None:
-            self._write(frames.Ack(id=identifier))
-        else:
-            self._error(identifier, refusal)
-
-    async def _refresh(self, command: frames.Refresh) -> None:
-        claims = await self._context.verifier.verify(command.token)
-        self._context.revocations.check(claims)
-        if self.claims is None or (claims.user_id, claims.session_id) != (self.claims.user_id, self.claims.session_id):
-            raise Refused(Code.BAD_TOKEN, "The token belongs to another session; open another socket for it.")
-        self._take_claims(claims)
-
-    def _take_claims(self, claims: Claims) -> None:
-        self.claims = claims
-        self._actor = Actor(user_id=claims.user_id, session_id=claims.session_id, role=claims.role)
-        if "expiry" in self._timers:
-            self._timers["expiry"].cancel()
-        seconds = max(0.0, claims.expires_at - time.time())
-        self._timers["expiry"] = self._loop.call_later(
-            seconds, self.close, CloseCode.TOKEN_EXPIRED, "the access token has expired"
-        )
-
-    # -- authentication and resume
-
-    def _on_auth(self, command: frames.Auth) -> None:
-        if self.phase is not Phase.GREETED:
-            self._error(command.id, Refused(Code.INVALID, "This socket is authenticated already; use refresh."))
-            return
-        if command.protocol != frames.PROTOCOL:
-            self.close(CloseCode.UNKNOWN_PROTOCOL, f"this server speaks protocol {frames.PROTOCOL}")
-            return
-        self.phase = Phase.AUTHENTICATING
-        self._timers.pop("auth").cancel()
-        self._spawn(self._authenticate(command))
-
-    async def _authenticate(self, command: frames.Auth) -> None:
-        try:
-            claims = await self._context.verifier.verify(command.token)
-            state = self._context.revocations.standing(claims)
-        except Refused as refusal:
-            self._error(command.id, refusal)
-            if refusal.code == Code.UNAVAILABLE:
-                self.close(1012, "try again later")
-            elif refusal.code == Code.TOKEN_EXPIRED:
-                self.close(CloseCode.TOKEN_EXPIRED, "the access token has expired")
-            else:
-                self.close(CloseCode.BAD_TOKEN, "the token is not good")
-            return
-        if state is not None:
-            self._error(command.id, Refused(Code.BAD_TOKEN, "The token has been revoked."))
-            self.close(state, "the session has ended" if state == CloseCode.SESSION_ENDED else "a new token is needed")
-            return
-        self._take_claims(claims)
-        if not self._context.roster.admit(self):
-            self.close(CloseCode.TOO_MANY, "too many connections of this user")
-            return
-        if command.resume is not None and (wait_ms := self._context.resumes.take()):
-            # Full jitter spreads those who came together.
-            self.drain(random.randint(1, wait_ms), "many clients are coming back at this moment")  # noqa: S311
-            self.close(CloseCode.DRAIN, "come back a little later")
-            return
-        try:
-            await self._open(command)
-        except Refused as refusal:
-            self._error(command.id, refusal)
-            if refusal.code == Code.UNAVAILABLE:
-                self.close(1012, "try again later")
-            elif refusal.code == Code.INVALID:
-                self.close(CloseCode.BAD_FRAME, "the auth frame is not as it must be")
-            else:
-                self.close(CloseCode.SESSION_ENDED, "the account is not available")
-
-    async def _open(self, command: frames.Auth) -> None:
-        actor = self._actor
-        if actor is None:
-            return
-        resume = None
-        if command.resume is not None:
-            resume = contract.ResumeFrom(epoch=command.resume.epoch, at=command.resume.at)
-        rpc = self._context.rpc
-        me, opened = await asyncio.gather(
-            rpc.call(auth_contract.ME, auth_contract.OnlyActor(actor=actor)),
-            rpc.call(contract.OPEN_SESSION, contract.OpenSession(actor=actor, resume=resume)),
-        )
-        self._context.hubs.note_epoch(opened.epoch)
-        recovered = await replay(rpc, actor, opened.streams)
-        self._own_stream = user_stream(actor.user_id)
-        standing = {
-            state.stream: frames.StreamStanding(status=recovered.status(state), head=state.head)
-            for state in opened.streams
-        }
-        self._write(
-            frames.Ready(
-                id=command.id,
-                session_id=actor.session_id,
-                user=me,
-                epoch=opened.epoch,
-                rooms=opened.rooms,
-                more_rooms=opened.more_rooms,
-                streams=standing,
-            )
-        )
-        for chunk in recovered.chunks:
-            # Paced by the socket, and so not counted against the limit of a slow reader.
-            await self._writable.wait()
-            self._socket.write(chunk)
-        await self._writable.wait()
-        if self.phase is Phase.CLOSED:
-            return
-        self.phase = Phase.OPEN
-        self._socket.write(_LIVE)
-        log.info(
-            "connection.auth",
-            connection_id=str(self.id),
-            user_id=str(actor.user_id),
-            session_id=str(actor.session_id),
-            device_id=(command.device_id or "")[:64],
-            client=(command.client or "")[:64],
-            resume=recovered.outcome(opened.streams) if resume is not None else "none",
-            last_close=None if command.last_close is None else command.last_close.code,
-        )
-        own = next(state for state in opened.streams if state.stream == self._own_stream)
-        positions = [(self._own_stream, own.head)]
-        positions += [(room_stream(member.room_id), member.head) for member in opened.memberships]
-        await self._attach(positions)
-
-    # -- hubs
-
-    def _attach_soon(self, positions: list[tuple[str, int]]) -> None:
-        self._streams.update(stream for stream, _ in positions)
-        self._spawn(self._attach(positions))
-
-    async def _attach(self, positions: list[tuple[str, int]]) -> None:
-        """In the order asked for: a room left and joined again must end up at its newest joining."""
-        async with self._attaching:
-            self._streams.update(stream for stream, _ in positions)
-            at = dict(positions)
-            late = await self._context.hubs.attach(self, positions)
-            while late and self.phase is Phase.OPEN:
-                await self._catch_up(late, at)
-                late = await self._context.hubs.attach(self, [(stream, at[stream]) for stream in late])
-            if self.phase is Phase.CLOSED:
-                self._context.hubs.detach(self, [stream for stream, _ in positions])
-
-    async def _catch_up(self, late: list[str], at: dict[str, int]) -> None:
-        """Bring this reader nearer to hubs that were ahead of it; streams that it may no longer see leave `late`."""
-        wants = [contract.ReplayWant(stream=stream, after=at[stream], upto=2**62) for stream in late]
-        try:
-            answer = await self._context.rpc.call(contract.REPLAY, contract.Replay(actor=self._must(), wants=wants))
-        except Refused:
-            await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311 — jitter, not a secret
-            return
-        for part in answer.parts:
-            if part.gone:
-                late.remove(part.stream)
-                self._streams.discard(part.stream)
-                continue
-            for payload in part.frames:
-                await self._writable.wait()
-                self._deliver_late(part.stream, payload)
-            at[part.stream] = max(at[part.stream], part.last)
-        if not any(part.frames for part in answer.parts):
-            await asyncio.sleep(0.05)
-
-    def _must(self) -> Actor:
-        if self._actor is None:
-            raise RuntimeError("not authenticated yet")
-        return self._actor
-
-    def _deliver_late(self, stream: str, payload: msgspec.Raw) -> None:
-        item = Item(0, frame_text(bytes(payload)))
-        self._socket.write(item.framed)
-        if stream == self._own_stream:
-            self._follow(item)
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _has_lone_surrogate(text: str) -> bool:
-    """Whether a string of the document, once unescaped, holds half of a surrogate pair."""
-    try:
-        json.dumps(json.loads(text), ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return True
-    return False
+    def send_ends(self) -> None:
+        """A send has its outcome."""
+        self._in_flight -= 1
+        if self._reading_paused and self._in_flight <= MOST_SENDS_IN_FLIGHT // 2:
+            self._reading_paused = False
+            self._socket.transport.resume_reading()

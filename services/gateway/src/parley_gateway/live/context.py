@@ -1,22 +1,16 @@
 """What every connection of a gateway shares."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 from parley_gateway.live.admission import Admission
 from parley_gateway.live.hubs import Hubs
 from parley_gateway.live.lanes import Lanes
 from parley_gateway.live.positions import Positions
+from parley_gateway.live.roster import Roster
 from parley_gateway.revocations import Revocations
 from parley_gateway.tokens import TokenVerifier
 from parley_shared.messaging.rpc import RpcClient
-
-
-class Roster(Protocol):
-    """Who is connected; keeps the limit of connections a user."""
-
-    def admit(self, connection: object) -> bool: ...
-    def forget(self, connection: object) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +22,5 @@ class LiveContext:
     resumes: Admission
     verifier: TokenVerifier
     revocations: Revocations
-    roster: Roster
+    roster: Roster[Any]  # of connections, which are defined in terms of this
     frames_per_second: int | None

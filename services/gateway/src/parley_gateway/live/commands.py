@@ -1,0 +1,131 @@
+"""What each frame of a live socket asks for. A new command is one function here and one line in `HANDLERS`.
+
+A function that must wait is wrapped in `in_turn`: such commands of a connection run one after the other, and are acknowledged
+when they return.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+from parley_gateway.live.connection import Connection, Handler, Handlers
+from parley_gateway.live.framing import frame
+from parley_shared.contracts import frames
+from parley_shared.contracts import messages as contract
+from parley_shared.errors import Code, Refused
+
+_PONG = frame(frames.PongFrame())
+
+Asked = TypeVar("Asked", bound=Any)  # Any: a command, whose id is an integer
+
+
+def in_turn(command: Callable[[Connection, Asked], Coroutine[None, None, None]]) -> Handler:
+    """A handler of a command that waits."""
+
+    def handler(connection: Connection, asked: Asked) -> None:
+        connection.in_turn(asked.id, command(connection, asked))
+
+    return handler
+
+
+def ping(connection: Connection, _asked: frames.Ping) -> None:
+    connection.write_framed(_PONG)
+
+
+def auth(connection: Connection, asked: frames.Auth) -> None:
+    """A second one. The first is taken by `opening`."""
+    connection.answer(asked.id, Refused(Code.INVALID, "This socket is authenticated already; use refresh."))
+
+
+def send(connection: Connection, asked: frames.Send) -> None:
+    """Into the lane of its room; the outcome is the answer."""
+    connection.send_begins()
+    identifier = asked.id
+    connection.context.lanes.put(
+        contract.Send(
+            actor=connection.actor,
+            room_id=asked.room_id,
+            client_msg_id=asked.client_msg_id,
+            body=asked.body,
+            format=asked.format,
+            thread_root_id=asked.thread_root_id,
+            media_ids=asked.media_ids,
+        ),
+        lambda outcome: _on_outcome(connection, identifier, outcome),
+    )
+
+
+def _on_outcome(connection: Connection, identifier: int, outcome: contract.Accepted | contract.NotAccepted) -> None:
+    connection.send_ends()
+    if not connection.is_open:
+        return
+    if isinstance(outcome, contract.Accepted):
+        connection.write(
+            frames.SendAck(
+                id=identifier,
+                message_id=outcome.message_id,
+                seq=outcome.seq,
+                n=outcome.n,
+                created_at=outcome.created_at,
+                duplicate=outcome.duplicate,
+            )
+        )
+    else:
+        connection.write(
+            frames.Error(
+                id=identifier,
+                code=outcome.code,
+                detail=outcome.detail,
+                retry_after_ms=outcome.retry_after_ms,
+                errors=outcome.errors,
+            )
+        )
+
+
+def read(connection: Connection, asked: frames.Read) -> None:
+    _note_position(connection, asked, read_seq=asked.seq)
+
+
+def delivered(connection: Connection, asked: frames.Delivered) -> None:
+    _note_position(connection, asked, read_seq=0)
+
+
+def _note_position(connection: Connection, asked: frames.Read | frames.Delivered, *, read_seq: int) -> None:
+    identifier = asked.id
+    connection.context.positions.note(
+        connection.user_id,
+        asked.room_id,
+        delivered_seq=asked.seq,
+        read_seq=read_seq,
+        flushed=None if identifier is None else lambda refusal: connection.answer(identifier, refusal),
+    )
+
+
+async def join(connection: Connection, asked: frames.Join) -> None:
+    request = contract.RoomRequest(actor=connection.actor, room_id=asked.room_id)
+    await connection.context.rpc.call(contract.JOIN, request)
+
+
+async def leave(connection: Connection, asked: frames.Leave) -> None:
+    request = contract.RoomRequest(actor=connection.actor, room_id=asked.room_id)
+    await connection.context.rpc.call(contract.LEAVE, request)
+
+
+async def refresh(connection: Connection, asked: frames.Refresh) -> None:
+    """A new access token of the same session, before the old one expires."""
+    claims = await connection.context.verifier.verify(asked.token)
+    connection.context.revocations.check(claims)
+    if (claims.user_id, claims.session_id) != (connection.user_id, connection.actor.session_id):
+        raise Refused(Code.BAD_TOKEN, "The token belongs to another session; open another socket for it.")
+    connection.take_claims(claims)
+
+
+HANDLERS: Final[Handlers] = {
+    frames.Send: send,
+    frames.Read: read,
+    frames.Delivered: delivered,
+    frames.Join: in_turn(join),
+    frames.Leave: in_turn(leave),
+    frames.Refresh: in_turn(refresh),
+    frames.Auth: auth,
+    frames.Ping: ping,
+}
