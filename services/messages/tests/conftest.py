@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
@@ -21,7 +22,7 @@ from parley_messages.tail import TailCache
 from parley_messages.usecases.sessions import Sessions
 from parley_shared import embedded
 from parley_shared.contracts import messages as contract
-from parley_shared.contracts.auth import KNOWN_USERS, UserIds
+from parley_shared.contracts.auth import KNOWN_USERS, RECEIPTS_OFF, RESOLVE_NAMES, NamedUsers, UserIds, UserNames
 from parley_shared.contracts.base import Actor, Empty, Role
 from parley_shared.contracts.frames import Event
 from parley_shared.db.bootstrap import bootstrap
@@ -48,15 +49,26 @@ def refused(code: Code) -> Iterator[Any]:
     assert caught.value.code == code, caught.value
 
 
+@dataclass
+class People:
+    """What the stand-in for auth knows: ids that nobody has, usernames, and who wants no receipts."""
+
+    unknown: set[UUID] = field(default_factory=set)
+    names: dict[str, UUID] = field(default_factory=dict)
+    receipts_off: set[UUID] = field(default_factory=set)
+
+
 class Suite:
     """What a test speaks through: the gateway's RPC client, with a method for each thing that tests do often."""
 
     refused = staticmethod(refused)
 
-    def __init__(self, rpc: RpcClient, database: asyncpg.Pool, unknown: set[UUID]) -> None:
+    def __init__(self, rpc: RpcClient, database: asyncpg.Pool, people: "People") -> None:
         self.rpc = rpc
         self.database = database
-        self.unknown = unknown
+        self.unknown = people.unknown
+        self.names = people.names
+        self.receipts_off = people.receipts_off
 
     def user(self, role: Role = "user") -> Actor:
         """Somebody new, whom auth knows."""
@@ -180,22 +192,29 @@ class Suite:
 
 
 @pytest.fixture(scope="session")
-def unknown() -> set[UUID]:
-    """Ids that the stand-in for auth does not know."""
-    return set()
+def people() -> People:
+    return People()
 
 
 @pytest_asyncio.fixture(scope="session")
-async def auth(nats: "Nats", unknown: set[UUID]) -> AsyncIterator[None]:
+async def auth(nats: "Nats", people: People) -> AsyncIterator[None]:
     """Stands in for auth: everybody exists who was not declared unknown."""
     bus = nats.bus("auth")
     await bus.connect()
     server = RpcServer(bus, service="auth", version="0.0.0", outage=lambda _error: False)
 
     async def known(request: UserIds) -> UserIds:
-        return UserIds(ids=[user_id for user_id in request.ids if user_id not in unknown])
+        return UserIds(ids=[user_id for user_id in request.ids if user_id not in people.unknown])
+
+    async def resolve(request: UserNames) -> NamedUsers:
+        return NamedUsers(ids={name: people.names[name] for name in request.names if name in people.names})
+
+    async def quiet(request: UserIds) -> UserIds:
+        return UserIds(ids=[user_id for user_id in request.ids if user_id in people.receipts_off])
 
     server.serve(KNOWN_USERS, known)
+    server.serve(RESOLVE_NAMES, resolve)
+    server.serve(RECEIPTS_OFF, quiet)
     await server.start()
     yield
     await server.stop()
@@ -276,12 +295,12 @@ async def admin_pool(postgres: "Postgres") -> AsyncIterator[asyncpg.Pool]:
 
 @pytest_asyncio.fixture(scope="session")
 async def suite(
-    postgres: "Postgres", nats: "Nats", auth: None, gateway: RpcClient, admin_pool: asyncpg.Pool, unknown: set[UUID]
+    postgres: "Postgres", nats: "Nats", auth: None, gateway: RpcClient, admin_pool: asyncpg.Pool, people: People
 ) -> AsyncIterator[Suite]:
     """One replica that runs for all tests of this process; of the global roles only moderators have a rate limit."""
     async with replica(postgres, nats):
         await _until_ready(gateway)
-        yield Suite(gateway, admin_pool, unknown)
+        yield Suite(gateway, admin_pool, people)
 
 
 @pytest_asyncio.fixture

@@ -25,6 +25,9 @@ class Code(StrEnum):
     NOT_A_MEMBER = "not_a_member"
     NOT_FOUND = "not_found"
     NOT_REACHABLE = "not_reachable"
+    MUTED = "muted"
+    BANNED = "banned"
+    SLOW_MODE = "slow_mode"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     UNKNOWN_COMMAND = "unknown_command"
     USERNAME_TAKEN = "username_taken"
@@ -61,6 +64,9 @@ STATUS: dict[Code, HTTPStatus] = {
     Code.NOT_A_MEMBER: HTTPStatus.FORBIDDEN,
     Code.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Code.NOT_REACHABLE: HTTPStatus.FORBIDDEN,
+    Code.MUTED: HTTPStatus.FORBIDDEN,
+    Code.BANNED: HTTPStatus.FORBIDDEN,
+    Code.SLOW_MODE: HTTPStatus.TOO_MANY_REQUESTS,
     Code.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
     Code.UNKNOWN_COMMAND: HTTPStatus.UNPROCESSABLE_ENTITY,
     Code.USERNAME_TAKEN: HTTPStatus.CONFLICT,

@@ -3,12 +3,20 @@
 Each constant is followed by a one-line string that says what it bounds.
 """
 
+from datetime import UTC, datetime
+
+FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
+"""What a mute without end lasts until, where an instant must be said."""
 BODY_CHARS = 8_000
 """Characters in a message body after NFC."""
 FRAME_BYTES = 65_536
 """Bytes in one WebSocket frame from a client."""
 CLIENT_MSG_ID_CHARS = 128
 """Characters in a client_msg_id."""
+MENTIONS = 200
+"""Names in one message that are looked up; further ones are text like any other."""
+MENTION_ALL_MEMBERS = 1_000
+"""Members of a room up to which `@all` mentions everybody."""
 USERNAME_CHARS = 32
 """Characters in a username."""
 DISPLAY_NAME_CHARS = 80

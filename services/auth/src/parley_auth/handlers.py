@@ -39,6 +39,8 @@ def serve(server: RpcServer, do: UseCases) -> None:
     server.serve(contract.GET_USER, do.directory.get_user)
     server.serve(contract.FIND_USERS, do.directory.find_users)
     server.serve(contract.KNOWN_USERS, do.directory.known_users)
+    server.serve(contract.RESOLVE_NAMES, do.directory.resolve_names)
+    server.serve(contract.RECEIPTS_OFF, do.directory.receipts_off)
     server.serve(contract.ADMIN_USERS, do.admin.users)
     server.serve(contract.ADMIN_UPDATE_USER, do.admin.update_user)
     server.serve(contract.ADMIN_RESET_CODE, do.admin.reset_code)

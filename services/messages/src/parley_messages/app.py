@@ -5,6 +5,7 @@ from typing import Final
 
 from parley_messages import handlers
 from parley_messages.clients import AuthClient
+from parley_messages.domain.rates import FloodLimit
 from parley_messages.epoch import Epoch
 from parley_messages.jobs import RELAY_PAUSE_S, HeadsJob, HousekeepingJob, RelayJob
 from parley_messages.publisher import LivePublisher
@@ -26,6 +27,8 @@ from parley_shared.service import repeat, running
 
 SERVICE: Final = "messages"
 HOUSEKEEPING_S = 600.0
+FLOOD_PEOPLE = 10
+FLOOD_BURST_S = 2
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -49,6 +52,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                     "moderator": settings.rate_limit_moderator,
                     "admin": settings.rate_limit_admin,
                 },
+                flood=_flood(settings),
                 publisher=publisher,
                 on_connect=epoch.check,
                 advanced=relay.wake,
@@ -59,7 +63,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 service.server,
                 rooms=Rooms(database, publisher, auth, relay.wake),
                 members=Members(database, publisher, auth, relay.wake),
-                send=SendUseCase(writer),
+                send=SendUseCase(writer, auth),
                 timeline=Timeline(database),
                 positions=Positions(database, service.bus),
                 sessions=Sessions(database, epoch, tail),
@@ -99,6 +103,14 @@ async def _migrated(database: Database) -> str | None:
 
 async def _writing(writer: Writer) -> str | None:
     return None if writer.ready() else "not connected to the database"
+
+
+def _flood(settings: Settings) -> FloodLimit | None:
+    """What one room takes; unless it is set, ten people who use up their minute in each second."""
+    limit = settings.room_flood_per_second
+    if limit == "auto":
+        limit = None if settings.rate_limit_user is None else settings.rate_limit_user * FLOOD_PEOPLE
+    return None if limit is None else FloodLimit(limit, limit * FLOOD_BURST_S)
 
 
 def main() -> None:

@@ -6,17 +6,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from parley_messages.domain.rates import RateWindow
+from parley_messages.domain.rates import FloodLimit, RateWindow
 from parley_messages.domain.sending import Checked, refuse_room
 from parley_messages.publisher import Committed, render
-from parley_messages.store.send import LockedRoom, SendStore
+from parley_messages.store.send import LockedRoom, SendStore, ThreadMessage
 from parley_shared.contracts.frames import MessageCreated
 from parley_shared.contracts.messages import Accepted, Message, NotAccepted
 from parley_shared.errors import Code
 from parley_shared.ids import new_id, room_stream
+from parley_shared.limits import FOREVER, MENTION_ALL_MEMBERS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MILLISECOND = timedelta(milliseconds=1)
+OFFICES = ("owner", "moderator")
+"""Roles in a room that may mention everybody, and that slow mode does not slow down."""
 
 Tag = TypeVar("Tag")
 
@@ -38,21 +42,38 @@ class _New:
     room: LockedRoom
     seq: int
     n: int | None
-    root_id: UUID | None
+    root: ThreadMessage | None
     created_at: datetime
     send: Checked
+    mentions: tuple[UUID, ...]
+    mention_all: bool
+
+    @property
+    def root_id(self) -> UUID | None:
+        return None if self.root is None else self.root.id
+
+    @property
+    def notifies(self) -> bool:
+        """Whether anybody may have to be told of it."""
+        return bool(self.mentions or self.mention_all or self.root is not None or self.room.kind == "direct")
 
 
 class Batch:
     """Runs between BEGIN and COMMIT; nothing of it counts before COMMIT has returned."""
 
-    def __init__(self, store: SendStore, limits: Mapping[str, int | None], *, wait_ms: int | None) -> None:
+    def __init__(
+        self, store: SendStore, limits: Mapping[str, int | None], flood: FloodLimit | None, *, wait_ms: int | None
+    ) -> None:
         self._store = store
         self._limits = limits
+        self._flood = flood
         self._wait_ms = wait_ms
         self._windows: dict[UUID, RateWindow] = {}
         self._touched: set[UUID] = set()
-        self._roots: dict[tuple[UUID, UUID], tuple[int, UUID | None, bool]] = {}
+        self._roots: dict[tuple[UUID, UUID], ThreadMessage] = {}
+        self._members: set[tuple[UUID, UUID]] = set()
+        self._last_sent: dict[tuple[UUID, UUID], datetime | None] = {}
+        self._blocked: set[tuple[UUID, UUID]] = set()
 
     async def run(self, sends: list[tuple[Tag, Checked]]) -> BatchResult[Tag]:
         """Decide and write. The tags say whose outcome is whose."""
@@ -63,7 +84,7 @@ class Batch:
             sends = await self._without_missing(sends, rooms, wanted, result)
         if not sends:
             return result
-        found = await self._look_up(sends)
+        found = await self._look_up(sends, rooms)
         new: list[_New] = []
         first: dict[tuple[UUID, UUID, str], tuple[_New, int]] = {}
         for (tag, send), row in zip(sends, found, strict=True):
@@ -111,7 +132,7 @@ class Batch:
                 result.outcomes.append((tag, _not_a_member(visible=False)))
         return rest
 
-    async def _look_up(self, sends: list[tuple[Tag, Checked]]) -> list[Any]:
+    async def _look_up(self, sends: list[tuple[Tag, Checked]], rooms: dict[UUID, LockedRoom]) -> list[Any]:
         limited = {send.sender_id: limit for _, send in sends if (limit := self._limits.get(send.role)) is not None}
         found, windows = await self._store.look_up(
             [send.room_id for _, send in sends],
@@ -123,9 +144,22 @@ class Batch:
         replies = {(send.room_id, send.thread_root_id) for _, send in sends if send.thread_root_id is not None}
         if replies:
             self._roots = await self._store.thread_roots(sorted(replies))
-            higher = {(room, root) for (room, _), (_, root, _) in self._roots.items() if root is not None}
+            higher = {(room, root.root_id) for (room, _), root in self._roots.items() if root.root_id is not None}
             if higher:
                 self._roots |= await self._store.thread_roots(sorted(higher))
+        named = {(send.room_id, user) for _, send in sends for user in send.mentioned}
+        if named:
+            self._members = await self._store.members_among(sorted(named))
+        slow = {(send.room_id, send.sender_id) for _, send in sends if rooms[send.room_id].slow_mode_s}
+        if slow:
+            self._last_sent = await self._store.last_sent(sorted(slow))
+        between_two = {
+            (send.room_id, send.sender_id)
+            for _, send in sends
+            if rooms[send.room_id].kind == "direct" and rooms[send.room_id].member_count == 2
+        }
+        if between_two:
+            self._blocked = await self._store.blocked(sorted(between_two))
         return found
 
     def _decide(self, send: Checked, room: LockedRoom, row: Any) -> "_New | Accepted | NotAccepted":
@@ -133,18 +167,33 @@ class Batch:
             return _not_a_member(visible=room.visibility == "public" and not room.deleted)
         if row[2] is not None:
             return _as_duplicate(send, row[6], row[2], row[3], row[4], row[5])
-        root_id: UUID | None = None
+        at = max(room.now, room.last_at)
+        role, muted_until = row[9], row[10]
+        if muted_until is not None and muted_until > at:
+            return _muted(muted_until, at)
+        if (send.room_id, send.sender_id) in self._blocked:
+            return NotAccepted(code=str(Code.NOT_REACHABLE), detail="This person is not reachable.")
+        root: ThreadMessage | None = None
         if send.thread_root_id is not None:
             root = self._root(send.room_id, send.thread_root_id)
-            if root is None or (room.history == "since_join" and root[1] < row[1]):
+            if root is None or (room.history == "since_join" and root.seq < row[1]):
                 return NotAccepted(
                     code=str(Code.NOT_FOUND), detail="There is no such message to reply to, or you may not see it."
                 )
-            if root[2]:
+            if root.deleted:
                 return NotAccepted(code=str(Code.DELETED), detail="The message that you reply to has been deleted.")
-            root_id = root[0]
+        wait = self._slow_mode(send, room, role, at)
+        if wait:
+            return NotAccepted(
+                code=str(Code.SLOW_MODE),
+                detail=f"In this room everybody may write once in {room.slow_mode_s} seconds.",
+                retry_after_ms=wait,
+            )
+        if self._flood is not None and (wait := self._flood.wait_ms(room.flood_at, at)):
+            return NotAccepted(
+                code=str(Code.RATE_LIMITED), detail="Too much is being written in this room.", retry_after_ms=wait
+            )
         window = self._windows.get(send.sender_id)
-        at = max(room.now, room.last_at)
         if window is not None:
             now = max((at - _EPOCH) // _MICROSECOND, window.newest)
             wait = window.admit(now)
@@ -156,38 +205,56 @@ class Batch:
                 )
             at = _EPOCH + timedelta(microseconds=now)
             self._touched.add(send.sender_id)
+        if self._flood is not None:
+            room.flood_at = self._flood.after(room.flood_at, at)
+        if room.slow_mode_s:
+            self._last_sent[send.room_id, send.sender_id] = at
         room.head += 1
         room.last_at = at
-        if root_id is None:
+        if root is None:
             room.n += 1
-        return _New(new_id(), room, room.head, room.n if root_id is None else None, root_id, at, send)
+        return _New(
+            new_id(),
+            room,
+            room.head,
+            room.n if root is None else None,
+            root,
+            at,
+            send,
+            tuple(user for user in send.mentioned if (send.room_id, user) in self._members),
+            send.mention_all and role in OFFICES and room.member_count <= MENTION_ALL_MEMBERS,
+        )
 
-    def _root(self, room_id: UUID, message_id: UUID) -> tuple[UUID, int, bool] | None:
-        """(id, seq, deleted) of the thread's root: a reply to a reply belongs to the root."""
+    def _slow_mode(self, send: Checked, room: LockedRoom, role: str, at: datetime) -> int:
+        """The ms that are still to wait; office is not slowed down."""
+        last = self._last_sent.get((send.room_id, send.sender_id)) if room.slow_mode_s and role not in OFFICES else None
+        if last is None:
+            return 0
+        return max(0, -((at - last - timedelta(seconds=room.slow_mode_s)) // _MILLISECOND))
+
+    def _root(self, room_id: UUID, message_id: UUID) -> ThreadMessage | None:
+        """The thread's root: a reply to a reply belongs to the root. To a deleted reply nobody replies."""
         found = self._roots.get((room_id, message_id))
-        if found is None:
-            return None
-        if found[1] is None:
-            return message_id, found[0], found[2]
-        if found[2]:
-            return message_id, found[0], True
-        return self._root(room_id, found[1])
+        if found is None or found.root_id is None or found.deleted:
+            return found
+        return self._root(room_id, found.root_id)
 
     async def _write(self, new: list[_New], rooms: dict[UUID, LockedRoom]) -> None:
         changed = [room for room in rooms.values() if room.head >= room.first]
-        moved: dict[tuple[UUID, UUID], tuple[int, int]] = {}
-        replies: dict[tuple[UUID, UUID], int] = {}
+        moved: dict[tuple[UUID, UUID], tuple[int, int, datetime]] = {}
+        replies: dict[tuple[UUID, UUID], tuple[int, datetime]] = {}
         ordinals = {room.id: room.n for room in changed}
         # n at each sender's last message: its own ordinal, or for a reply the room's at that moment. Walking backwards
         # over what was accepted gives it without a further look-up.
         for message in reversed(new):
             n = ordinals[message.room.id]
-            moved.setdefault((message.room.id, message.send.sender_id), (message.seq, n))
+            moved.setdefault((message.room.id, message.send.sender_id), (message.seq, n, message.created_at))
             if message.n is not None:
                 ordinals[message.room.id] = message.n - 1
             if message.root_id is not None:
                 key = (message.room.id, message.root_id)
-                replies[key] = replies.get(key, 0) + 1
+                count, newest = replies.get(key, (0, message.created_at))
+                replies[key] = (count + 1, newest)
         # In the order of their keys, as a flush of positions locks them.
         moved = dict(sorted(moved.items()))
         touched = sorted(self._touched)
@@ -213,14 +280,44 @@ class Batch:
                 [room.last_at for room in changed],
                 [room_id for room_id, _ in moved],
                 [user_id for _, user_id in moved],
-                [seq for seq, _ in moved.values()],
-                [n for _, n in moved.values()],
+                [seq for seq, _, _ in moved.values()],
+                [n for _, n, _ in moved.values()],
                 touched,
                 [self._windows[user].pack() for user in touched],
+                ["{" + ",".join(map(str, message.mentions)) + "}" for message in new],
+                [message.mention_all for message in new],
+                [room.flood_at for room in changed],
+                [at for _, _, at in moved.values()],
             )
         )
         if replies:
             await self._store.count_replies(replies)
+            await self._follow([message for message in new if message.root is not None])
+        work = [(message.room.id, message.id) for message in new if message.notifies]
+        if work:
+            await self._store.fan_out(work)
+
+    async def _follow(self, replies: list[_New]) -> None:
+        since: dict[tuple[UUID, UUID, UUID], int] = {}
+        wrote: set[tuple[UUID, UUID, UUID]] = set()
+        for message in replies:
+            if message.root is None:
+                continue
+            thread = (message.room.id, message.root.id)
+            since.setdefault((*thread, message.root.sender_id), message.root.seq)
+            for user in (message.send.sender_id, *message.mentions):
+                since.setdefault((*thread, user), message.seq - 1)
+            wrote.add((*thread, message.send.sender_id))
+        await self._store.follow(since, wrote)
+
+
+def _muted(until: datetime, now: datetime) -> NotAccepted:
+    forever = until.year == FOREVER.year
+    return NotAccepted(
+        code=str(Code.MUTED),
+        detail="You are muted in this room" + ("." if forever else f" until {until:%Y-%m-%d %H:%M:%S} UTC."),
+        retry_after_ms=None if forever else (until - now) // _MILLISECOND + 1,
+    )
 
 
 def _not_a_member(*, visible: bool) -> NotAccepted:
@@ -255,7 +352,8 @@ def _committed(message: _New) -> Committed:
             media=[],
             thread_root_id=message.root_id,
             reply_count=0,
-            mentions=[],
+            mentions=list(message.mentions),
+            mention_all=message.mention_all,
             reactions=[],
             rev=1,
             edited_at=None,

@@ -1,5 +1,7 @@
 """From rows to what clients read: rooms, messages, events. Everything is rendered from today's state."""
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -7,7 +9,7 @@ import msgspec
 
 from parley_messages.publisher import render
 from parley_shared.contracts import frames
-from parley_shared.contracts.messages import DirectoryRoom, Message, MyRoom, Room
+from parley_shared.contracts.messages import DirectoryRoom, Message, MyRoom, Reaction, Room
 
 _ROOM = (
     "id", "kind", "name", "topic", "visibility", "encryption", "history", "language", "slow_mode_s", "rev", "created_by",
@@ -42,7 +44,7 @@ def directory_room(row: Row, *, joined: bool) -> DirectoryRoom:
     return DirectoryRoom(**{name: row[name] for name in _ROOM}, member_count=row["member_count"], joined=joined)
 
 
-def message(row: Row) -> Message:
+def message(row: Row, reactions: Iterable[Reaction] = ()) -> Message:
     """From the columns of store.timeline.COLUMNS; a deleted message keeps its place and nothing else."""
     deleted = row["deleted_at"] is not None
     return Message(
@@ -57,12 +59,13 @@ def message(row: Row) -> Message:
         thread_root_id=row["thread_root_id"],
         reply_count=row["reply_count"],
         mentions=[] if deleted else row["mentions"],
-        reactions=[],
+        mention_all=not deleted and row["mention_all"],
+        reactions=[] if deleted else list(reactions),
         rev=row["rev"],
         edited_at=row["edited_at"],
         deleted=deleted,
         deleted_by=row["deleted_by"],
-        pinned=False,
+        pinned=row["pinned_at"] is not None and not deleted,
         created_at=row["created_at"],
     )
 
@@ -72,9 +75,37 @@ def event_body(row: Row, room_row: Row | None) -> frames.AnyEventBody:
     kind, at, actor, meta = row["kind"], row["at"], row["actor"], row["meta"] or {}
     match kind:
         case "message.created":
-            # With the replies that it had at this seq, as the live event shows it: each reply is an event that counts up.
-            return frames.MessageCreated(
-                at=at, actor_id=actor, message=msgspec.structs.replace(message(row), reply_count=0)
+            # As bare as the live event showed it: replies, reactions and a pin are events of their own, which follow.
+            created = msgspec.structs.replace(message(row), reply_count=0, pinned=False)
+            return frames.MessageCreated(at=at, actor_id=actor, message=created)
+        case "message.edited":
+            today = message(row)
+            return frames.MessageEdited(
+                at=at,
+                actor_id=actor,
+                message_id=today.id,
+                rev=today.rev,
+                body=today.body,
+                format=today.format,
+                mentions=today.mentions,
+                mention_all=today.mention_all,
+                edited_at=today.edited_at,
+            )
+        case "message.deleted":
+            return frames.MessageDeleted(at=at, actor_id=actor, message_id=row["message_id"], deleted_by=actor)
+        case "message.pinned":
+            return frames.MessagePinned(at=at, actor_id=actor, message_id=row["message_id"])
+        case "message.unpinned":
+            return frames.MessageUnpinned(at=at, actor_id=actor, message_id=row["message_id"])
+        case "reaction.added" | "reaction.removed":
+            reacted = frames.ReactionAdded if kind == "reaction.added" else frames.ReactionRemoved
+            return reacted(
+                at=at,
+                actor_id=actor,
+                message_id=row["message_id"],
+                reaction=meta["reaction"],
+                user_id=UUID(meta["user_id"]),
+                count=meta["count"],
             )
         case "member.joined":
             return frames.MemberJoined(at=at, actor_id=actor, user_id=UUID(meta["user_id"]), role=meta["role"])
@@ -83,7 +114,13 @@ def event_body(row: Row, room_row: Row | None) -> frames.AnyEventBody:
         case "member.removed":
             return frames.MemberRemoved(at=at, actor_id=actor, user_id=UUID(meta["user_id"]), reason=meta.get("reason"))
         case "member.updated":
-            return frames.MemberUpdated(at=at, actor_id=actor, user_id=UUID(meta["user_id"]), role=meta["role"])
+            return frames.MemberUpdated(
+                at=at,
+                actor_id=actor,
+                user_id=UUID(meta["user_id"]),
+                role=meta["role"],
+                muted_until=_instant(meta.get("muted_until")),
+            )
         case "room.updated":
             return frames.RoomUpdated(at=at, actor_id=actor, room=room(room_row))
         case "room.deleted":
@@ -96,8 +133,20 @@ def event_body(row: Row, room_row: Row | None) -> frames.AnyEventBody:
             return frames.RoomLeft(
                 at=at, actor_id=actor, room_id=UUID(meta["room_id"]), to_seq=meta["to_seq"], reason=meta["reason"]
             )
+        case "notification.created":
+            return frames.NotificationCreated(
+                at=at, actor_id=actor, notification=msgspec.convert(meta["notification"], frames.Notification)
+            )
+        case "notification.read":
+            return frames.NotificationRead(at=at, actor_id=actor, up_to=UUID(meta["up_to"]))
+        case "account.updated":
+            return frames.AccountUpdated(at=at, actor_id=actor)
         case _:
             raise ValueError(f"the log holds an unknown kind: {kind}")
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def event_frame(stream: str, row: Row, room_row: Row | None) -> bytes:

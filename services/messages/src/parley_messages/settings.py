@@ -1,5 +1,7 @@
 """What messages is told at its start."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from parley_shared.settings import DatabaseSettings, Limit, SettingsConfigDict
@@ -9,7 +11,8 @@ class Settings(DatabaseSettings):
     """Environment variables with the prefix PARLEY_MESSAGES_.
 
     rate_limit_*: accepted messages of one user in any rolling 60 s, by global role; `off` for none.
-    log_days: how long missed events can be replayed. heads_seconds: how often heads are published.
+    room_flood_per_second: accepted messages of all people together in one room, with twice as many at once; `auto` is ten times
+    rate_limit_user. edit_hours: how long an author may edit a message. log_days: how long missed events can be replayed. heads_seconds: how often heads are published.
     """
 
     model_config = SettingsConfigDict(env_prefix="PARLEY_MESSAGES_", frozen=True, extra="ignore")
@@ -18,5 +21,7 @@ class Settings(DatabaseSettings):
     rate_limit_user: Limit = 10
     rate_limit_moderator: Limit = 10
     rate_limit_admin: Limit = 10
+    room_flood_per_second: Limit | Literal["auto"] = "auto"
+    edit_hours: Limit = 24
     log_days: int = Field(default=30, ge=1)
     heads_seconds: float = Field(default=5.0, gt=0)

@@ -49,6 +49,8 @@ rooms = Table(
     Column("n", BigInteger, nullable=False),
     Column("member_count", Integer, nullable=False),
     Column("last_at", _instant, nullable=False),
+    Column("flood_at", _instant),
+    Column("retention_days", Integer),
 )
 
 user_streams = Table(
@@ -70,6 +72,8 @@ members = Table(
     Column("role", Text, nullable=False),
     Column("joined_at", _instant, nullable=False),
     Column("left_at", _instant),
+    Column("muted_until", _instant),
+    Column("notify", Text, nullable=False),
 )
 
 positions = Table(
@@ -80,6 +84,7 @@ positions = Table(
     Column("delivered_seq", BigInteger, nullable=False),
     Column("read_seq", BigInteger, nullable=False),
     Column("read_n", BigInteger, nullable=False),
+    Column("last_sent_at", _instant),
 )
 
 events = Table(
@@ -114,6 +119,10 @@ messages = Table(
     Column("edited_at", _instant),
     Column("deleted_at", _instant),
     Column("deleted_by", Uuid),
+    Column("mention_all", Boolean, nullable=False),
+    Column("pinned_at", _instant),
+    Column("pinned_by", Uuid),
+    Column("last_reply_at", _instant),
 )
 
 message_revisions = Table(
@@ -162,4 +171,125 @@ leases = Table(
     Column("name", Text, primary_key=True),
     Column("holder", Text, nullable=False),
     Column("until", _instant, nullable=False),
+)
+
+reactions = Table(
+    "reactions",
+    metadata,
+    Column("room_id", Uuid, primary_key=True),
+    Column("message_id", Uuid, primary_key=True),
+    Column("reaction", Text, primary_key=True),
+    Column("user_id", Uuid, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", _instant, nullable=False),
+)
+
+thread_followers = Table(
+    "thread_followers",
+    metadata,
+    Column("room_id", Uuid, primary_key=True),
+    Column("root_id", Uuid, primary_key=True),
+    Column("user_id", Uuid, primary_key=True),
+    Column("following", Boolean, nullable=False),
+    Column("since_seq", BigInteger, nullable=False),
+)
+
+fanout = Table(
+    "fanout",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("room_id", Uuid, nullable=False),
+    Column("message_id", Uuid, nullable=False),
+    Column("after_user", Uuid),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("user_id", Uuid, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("room_id", Uuid, nullable=False),
+    Column("message_id", Uuid),
+    Column("message_seq", BigInteger),
+    Column("thread_root_id", Uuid),
+    Column("actor_id", Uuid),
+    Column("at", _instant, nullable=False),
+)
+
+notification_reads = Table(
+    "notification_reads",
+    metadata,
+    Column("user_id", Uuid, primary_key=True),
+    Column("up_to_seq", BigInteger, nullable=False),
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("user_id", Uuid, primary_key=True),
+    Column("blocked_id", Uuid, primary_key=True),
+    Column("at", _instant, nullable=False),
+)
+
+sanctions = Table(
+    "sanctions",
+    metadata,
+    Column("room_id", Uuid, primary_key=True),
+    Column("user_id", Uuid, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("until", _instant),
+    Column("reason", Text),
+    Column("actor", Uuid, nullable=False),
+    Column("at", _instant, nullable=False),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("room_id", Uuid, nullable=False),
+    Column("message_id", Uuid, nullable=False),
+    Column("reporter_id", Uuid, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", _instant, nullable=False),
+    Column("resolved_at", _instant),
+    Column("resolved_by", Uuid),
+    Column("resolution", Text),
+)
+
+access_grants = Table(
+    "access_grants",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("room_id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", _instant, nullable=False),
+    Column("until", _instant, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("room_id", Uuid, primary_key=True),
+    Column("n", BigInteger, primary_key=True),
+    Column("at", _instant, nullable=False),
+    Column("actor_id", Uuid),
+    Column("action", Text, nullable=False),
+    Column("target_id", Uuid),
+    Column("body", LargeBinary),
+    Column("entry_key", LargeBinary),
+    Column("mac", LargeBinary, nullable=False),
+    Column("prev_hash", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+buckets = Table(
+    "buckets",
+    metadata,
+    Column("user_id", Uuid, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("arrival", _instant, nullable=False),
 )

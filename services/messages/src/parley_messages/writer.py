@@ -16,6 +16,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from parley_messages.batch import Batch, BatchResult
+from parley_messages.domain.rates import FloodLimit
 from parley_messages.domain.sending import Checked
 from parley_messages.publisher import LivePublisher
 from parley_messages.store.send import SendStore
@@ -82,7 +83,7 @@ class Pending:
 class Writer:
     """One dedicated connection, one transaction at a time.
 
-    limits: accepted messages per rolling 60 s by role; None is off. on_connect: runs on each new connection before the
+    limits: accepted messages per rolling 60 s by role; None is off. flood: all people together in one room. on_connect: runs on each new connection before the
     first write (the epoch check). advanced: called after each commit (wakes the outbox relay).
     """
 
@@ -92,6 +93,7 @@ class Writer:
         url: str,
         application_name: str,
         limits: Mapping[str, int | None],
+        flood: FloodLimit | None,
         publisher: LivePublisher,
         on_connect: Callable[[asyncpg.Connection], Awaitable[None]],
         advanced: Callable[[], None],
@@ -99,6 +101,7 @@ class Writer:
         self._url = url
         self._application_name = application_name
         self._limits = limits
+        self._flood = flood
         self._publisher = publisher
         self._on_connect = on_connect
         self._advanced = advanced
@@ -190,7 +193,7 @@ class Writer:
     async def _commit(self, store: SendStore, batch: list[Pending], *, wait_ms: int | None) -> list[Pending]:
         """Commit a batch, halving it on an unexpected error until the send at fault stands alone. Returns what was skipped."""
         began = time.perf_counter()
-        work = Batch(store, self._limits, wait_ms=wait_ms)
+        work = Batch(store, self._limits, self._flood, wait_ms=wait_ms)
         try:
             await store.begin()
             result = await work.run([(pending, pending.send) for pending in batch])

@@ -217,6 +217,16 @@ class UserIds(Wire, frozen=True, kw_only=True):
     ids: list[UUID]
 
 
+class UserNames(Wire, frozen=True, kw_only=True):
+    names: list[str]
+
+
+class NamedUsers(Wire, frozen=True, kw_only=True):
+    """By the name as it was asked; names that nobody has, or that cannot be addressed, are absent."""
+
+    ids: dict[str, UUID]
+
+
 HASHING_TIMEOUT_S = 15.0
 """Seconds for verbs that hash a password: they queue behind each other, a tenth of a second of a core each."""
 
@@ -240,4 +250,8 @@ JWKS = svc_rpc("auth", "jwks", Empty, Jwks, callers={"gateway"})
 REVOKED_SINCE = svc_rpc("auth", "revoked_since", RevokedSince, Revocations, callers={"gateway"})
 KNOWN_USERS = svc_rpc("auth", "known_users", UserIds, UserIds, callers={"messages"})
 """Which of these ids are users that can be addressed: they exist, and are neither erased nor disabled."""
+RESOLVE_NAMES = svc_rpc("auth", "resolve_names", UserNames, NamedUsers, callers={"messages"})
+"""Whom these usernames, as somebody typed them, belong to; at most 1,000 at once."""
+RECEIPTS_OFF = svc_rpc("auth", "receipts_off", UserIds, UserIds, callers={"messages"})
+"""Which of these users have switched read receipts off."""
 READY = ready_rpc("auth")

@@ -1,6 +1,7 @@
 """WebSocket frames of protocol version 1, tagged by `type`. Commands carry an integer `id`; the answer carries the same one."""
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -152,6 +153,49 @@ class MessageCreated(EventBody, frozen=True, kw_only=True, tag="message.created"
     message: Message
 
 
+class MessageEdited(EventBody, frozen=True, kw_only=True, tag="message.edited"):
+    """The message as it is today; a deleted one has no body."""
+
+    message_id: UUID
+    rev: int
+    body: str | None
+    format: str
+    mentions: list[UUID]
+    mention_all: bool = False
+    edited_at: datetime | None
+
+
+class MessageDeleted(EventBody, frozen=True, kw_only=True, tag="message.deleted"):
+    """Body, media, mentions, reactions and pin are gone; its place in the order stays."""
+
+    message_id: UUID
+    deleted_by: UUID
+
+
+class MessagePinned(EventBody, frozen=True, kw_only=True, tag="message.pinned"):
+    message_id: UUID
+
+
+class MessageUnpinned(EventBody, frozen=True, kw_only=True, tag="message.unpinned"):
+    message_id: UUID
+
+
+class ReactionAdded(EventBody, frozen=True, kw_only=True, tag="reaction.added"):
+    """count: of this reaction to this message right after this event."""
+
+    message_id: UUID
+    reaction: str
+    user_id: UUID
+    count: int
+
+
+class ReactionRemoved(EventBody, frozen=True, kw_only=True, tag="reaction.removed"):
+    message_id: UUID
+    reaction: str
+    user_id: UUID
+    count: int
+
+
 class MemberJoined(EventBody, frozen=True, kw_only=True, tag="member.joined"):
     user_id: UUID
     role: RoomRole
@@ -167,8 +211,11 @@ class MemberRemoved(EventBody, frozen=True, kw_only=True, tag="member.removed"):
 
 
 class MemberUpdated(EventBody, frozen=True, kw_only=True, tag="member.updated"):
+    """Another role, or muted: see Member."""
+
     user_id: UUID
     role: RoomRole
+    muted_until: datetime | None = None
 
 
 class RoomUpdated(EventBody, frozen=True, kw_only=True, tag="room.updated"):
@@ -198,8 +245,47 @@ class RoomLeft(EventBody, frozen=True, kw_only=True, tag="room.left"):
     reason: str
 
 
+NotificationKind = Literal["mention", "direct", "reply", "invitation", "access"]
+
+
+class Notification(msgspec.Struct, frozen=True, kw_only=True):
+    """Ids only. Reading the room up to the message reads it, too; `read` says so when it is fetched.
+
+    access: an admin was granted access to a room that one owns.
+    """
+
+    id: UUID
+    kind: NotificationKind
+    room_id: UUID
+    message_id: UUID | None
+    thread_root_id: UUID | None
+    actor_id: UUID | None
+    created_at: datetime
+    read: bool
+
+
+class NotificationCreated(EventBody, frozen=True, kw_only=True, tag="notification.created"):
+    notification: Notification
+
+
+class NotificationRead(EventBody, frozen=True, kw_only=True, tag="notification.read"):
+    """All up to this one, itself included."""
+
+    up_to: UUID
+
+
+class AccountUpdated(EventBody, frozen=True, kw_only=True, tag="account.updated"):
+    """Read again what is one's own: settings, blocks."""
+
+
 AnyEventBody = (
     MessageCreated
+    | MessageEdited
+    | MessageDeleted
+    | MessagePinned
+    | MessageUnpinned
+    | ReactionAdded
+    | ReactionRemoved
     | MemberJoined
     | MemberLeft
     | MemberRemoved
@@ -209,6 +295,9 @@ AnyEventBody = (
     | RoomRestored
     | RoomJoined
     | RoomLeft
+    | NotificationCreated
+    | NotificationRead
+    | AccountUpdated
 )
 
 

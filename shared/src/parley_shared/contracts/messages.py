@@ -54,6 +54,7 @@ class Message(Wire, frozen=True, kw_only=True):
     """A message as it is today; a deleted one has neither body nor media.
 
     seq: that of its creation. n: its ordinal among the room's top-level messages, null for a reply.
+    mentions: members named in it, by id; mention_all: it names everybody. reactions: sorted by reaction.
     """
 
     id: UUID
@@ -67,6 +68,7 @@ class Message(Wire, frozen=True, kw_only=True):
     thread_root_id: UUID | None
     reply_count: int
     mentions: list[UUID]
+    mention_all: bool = False
     reactions: list[Reaction]
     rev: int
     edited_at: datetime | None
@@ -111,10 +113,13 @@ class DirectoryRooms(Wire, frozen=True, kw_only=True):
 
 
 class Member(Wire, frozen=True, kw_only=True):
+    """muted_until: an instant in the past means nothing any more; the year 9999 means without end."""
+
     user_id: UUID
     role: RoomRole
     from_seq: int
     joined_at: datetime
+    muted_until: datetime | None = None
 
 
 class Members(Wire, frozen=True, kw_only=True):

@@ -156,6 +156,22 @@ class Users:
         )
         return [cast(UUID, row[0]) for row in rows]
 
+    async def named(self, username_keys: Sequence[str]) -> dict[str, UUID]:
+        """By folded username, of those who can be addressed."""
+        found = await self._connection.execute(
+            select(users.c.username_key, users.c.id).where(
+                users.c.username_key.in_(username_keys), users.c.disabled_at.is_(None), users.c.erased_at.is_(None)
+            )
+        )
+        return {row.username_key: row.id for row in found}
+
+    async def without_receipts(self, ids: Sequence[UUID]) -> list[UUID]:
+        """Which of these have switched read receipts off."""
+        found = await self._connection.scalars(
+            select(users.c.id).where(users.c.id.in_(ids), users.c.read_receipts.is_(False))
+        )
+        return list(found)
+
     async def credential_of_name(self, username_key: str) -> Credential | None:
         row = (
             await self._connection.execute(

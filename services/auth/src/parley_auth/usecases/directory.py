@@ -3,14 +3,27 @@
 from parley_auth.domain import names
 from parley_auth.store import Begin
 from parley_auth.usecases import views
-from parley_shared.contracts.auth import FindUsers, GetUser, Me, OnlyActor, UpdateMe, User, UserIds, Users
+from parley_shared.contracts.auth import (
+    FindUsers,
+    GetUser,
+    Me,
+    NamedUsers,
+    OnlyActor,
+    UpdateMe,
+    User,
+    UserIds,
+    UserNames,
+    Users,
+)
 from parley_shared.cursors import checked_limit, read_cursor, write_cursor
 from parley_shared.errors import Code, Refused, invalid, not_found
 from parley_shared.limits import PAGE_MAX
 
+MOST_NAMES = 1_000
+
 
 class Directory:
-    """The verbs `me`, `update_me`, `get_user`, `find_users`, `known_users`."""
+    """The verbs `me`, `update_me`, `get_user`, `find_users`, `known_users`, `resolve_names`, `receipts_off`."""
 
     def __init__(self, begin: Begin) -> None:
         self._begin = begin
@@ -85,6 +98,20 @@ class Directory:
         async with self._begin() as store:
             known = set(await store.users.addressable(cmd.ids))
         return UserIds(ids=[user_id for user_id in cmd.ids if user_id in known])
+
+    async def resolve_names(self, cmd: UserNames) -> NamedUsers:
+        """Whom these names belong to, among those who can be addressed. Raises Refused: INVALID for more than 1,000."""
+        if len(cmd.names) > MOST_NAMES:
+            raise invalid(names=f"at most {MOST_NAMES}")
+        keys = {name: key for name in cmd.names if (key := names.lookup_key(name)) is not None}
+        async with self._begin() as store:
+            found = await store.users.named(sorted(set(keys.values())))
+        return NamedUsers(ids={name: found[key] for name, key in keys.items() if key in found})
+
+    async def receipts_off(self, cmd: UserIds) -> UserIds:
+        """Which of them want no read receipts."""
+        async with self._begin() as store:
+            return UserIds(ids=await store.users.without_receipts(cmd.ids))
 
 
 def _gone() -> Refused:

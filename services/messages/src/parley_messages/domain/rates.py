@@ -2,6 +2,7 @@
 
 import struct
 from collections import deque
+from datetime import datetime, timedelta
 
 WINDOW_US = 60_000_000
 """The rolling window, in microseconds."""
@@ -10,6 +11,24 @@ _FINE = 64
 """Up to this limit every accept time is kept; above it the window is cut into so many slices."""
 
 _entry = struct.Struct("<qI")
+
+
+class FloodLimit:
+    """A token bucket by its theoretical arrival time (GCRA): `per_second` on average, `burst` at once."""
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        self._each = timedelta(seconds=1 / per_second)
+        self._burst = self._each * burst
+
+    def wait_ms(self, arrival: datetime | None, now: datetime) -> int:
+        """0 if one more is let through now, else the ms after which it will be."""
+        if arrival is None or arrival - now <= self._burst - self._each:
+            return 0
+        return -((now + self._burst - self._each - arrival) // timedelta(milliseconds=1))
+
+    def after(self, arrival: datetime | None, now: datetime) -> datetime:
+        """The arrival time once one more has been let through."""
+        return max(arrival or now, now) + self._each
 
 
 class RateWindow:

@@ -14,7 +14,10 @@ FORMATS = ("markdown", "plain")
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A send that PostgreSQL will take as it is. body: in NFC. payload_hash: signed 64 bits over all that a retry must repeat."""
+    """A send that PostgreSQL will take as it is. body: in NFC. payload_hash: signed 64 bits over all that a retry must repeat.
+
+    mentioned: who is named, members or not. mention_all: `@all` is in it, whether the sender may or not.
+    """
 
     room_id: UUID
     sender_id: UUID
@@ -24,6 +27,8 @@ class Checked:
     format: str
     thread_root_id: UUID | None
     payload_hash: int
+    mentioned: tuple[UUID, ...] = ()
+    mention_all: bool = False
 
 
 def check(send: Send) -> Checked:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 LOCK_ROOMS = """
-    SELECT id, kind, visibility, history, deleted_at, head, n, last_at, clock_timestamp() AS now
+    SELECT id, kind, visibility, history, deleted_at, head, n, last_at, clock_timestamp() AS now, member_count, slow_mode_s,
+           flood_at
     FROM messages.rooms WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """
 
@@ -24,13 +25,14 @@ LOOK_UP = """
         SELECT user_id, accepted FROM messages.sender_rates
         WHERE user_id = ANY($4::uuid[]) ORDER BY user_id FOR NO KEY UPDATE
     )
-    SELECT w.i, m.from_seq, d.id, d.seq, d.n, d.created_at, d.payload_hash, NULL::uuid AS user_id, NULL::bytea AS accepted
+    SELECT w.i, m.from_seq, d.id, d.seq, d.n, d.created_at, d.payload_hash, NULL::uuid AS user_id, NULL::bytea AS accepted,
+           m.role, m.muted_until
     FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY AS w (room_id, user_id, client_msg_id, i)
     LEFT JOIN messages.members m ON m.room_id = w.room_id AND m.user_id = w.user_id AND m.to_seq IS NULL
     LEFT JOIN messages.messages d
         ON d.room_id = w.room_id AND d.sender_id = w.user_id AND d.client_msg_id = w.client_msg_id
     UNION ALL
-    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, user_id, accepted FROM rates
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, user_id, accepted, NULL, NULL FROM rates
 """
 
 # Whoever has never sent has no row to lock; without one, two replicas could each accept a full window.
@@ -44,8 +46,31 @@ LOCK_RATES = """
     WHERE user_id = ANY($1::uuid[]) ORDER BY user_id FOR NO KEY UPDATE
 """
 
+# What only some sends need: one statement each, and none for a batch without them.
+
+MENTIONED = """
+    SELECT m.room_id, m.user_id FROM unnest($1::uuid[], $2::uuid[]) AS w (room_id, user_id)
+    JOIN messages.members m ON m.room_id = w.room_id AND m.user_id = w.user_id AND m.to_seq IS NULL
+"""
+
+LAST_SENT = """
+    SELECT p.room_id, p.user_id, p.last_sent_at FROM unnest($1::uuid[], $2::uuid[]) AS w (room_id, user_id)
+    JOIN messages.positions p ON p.room_id = w.room_id AND p.user_id = w.user_id
+"""
+
+# Between two people a block ends it; in a larger direct room messages still arrive.
+BLOCKED = """
+    SELECT w.room_id, w.user_id FROM unnest($1::uuid[], $2::uuid[]) AS w (room_id, user_id)
+    WHERE EXISTS (
+        SELECT FROM messages.members o
+        JOIN messages.blocks b ON (b.user_id = o.user_id AND b.blocked_id = w.user_id)
+            OR (b.user_id = w.user_id AND b.blocked_id = o.user_id)
+        WHERE o.room_id = w.room_id AND o.to_seq IS NULL AND o.user_id <> w.user_id
+    )
+"""
+
 THREAD_ROOTS = """
-    SELECT m.room_id, m.id, m.seq, m.thread_root_id, m.deleted_at
+    SELECT m.room_id, m.id, m.seq, m.thread_root_id, m.deleted_at, m.sender_id
     FROM unnest($1::uuid[], $2::uuid[]) AS w (room_id, id)
     JOIN messages.messages m ON m.room_id = w.room_id AND m.id = w.id
 """
@@ -54,12 +79,14 @@ WRITE = """
     WITH new_messages AS (
         INSERT INTO messages.messages (
             room_id, id, seq, n, sender_id, client_msg_id, payload_hash, format, thread_root_id, mentions,
-            rev, reply_count, created_at
+            rev, reply_count, created_at, mention_all
         )
-        SELECT room_id, id, seq, n, sender_id, client_msg_id, payload_hash, format, thread_root_id, '{}', 1, 0, created_at
+        SELECT room_id, id, seq, n, sender_id, client_msg_id, payload_hash, format, thread_root_id, mentions::uuid[], 1, 0,
+               created_at, mention_all
         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::uuid[], $6::text[], $7::bigint[], $8::text[],
-                    $9::uuid[], $10::timestamptz[])
-            AS w (room_id, id, seq, n, sender_id, client_msg_id, payload_hash, format, thread_root_id, created_at)
+                    $9::uuid[], $10::timestamptz[], $25::text[], $26::boolean[])
+            AS w (room_id, id, seq, n, sender_id, client_msg_id, payload_hash, format, thread_root_id, created_at, mentions,
+                  mention_all)
     ), new_revisions AS (
         INSERT INTO messages.message_revisions (room_id, message_id, rev, body, format, actor, at)
         SELECT room_id, id, 1, body, format, sender_id, created_at
@@ -75,13 +102,15 @@ WRITE = """
         SELECT stream, from_seq, to_seq, '{message.created}'
         FROM unnest($13::text[], $14::bigint[], $15::bigint[]) AS w (stream, from_seq, to_seq)
     ), counted AS (
-        UPDATE messages.rooms r SET head = w.head, n = w.n, last_at = w.last_at
-        FROM unnest($16::uuid[], $15::bigint[], $17::bigint[], $18::timestamptz[]) AS w (id, head, n, last_at)
+        UPDATE messages.rooms r SET head = w.head, n = w.n, last_at = w.last_at, flood_at = w.flood_at
+        FROM unnest($16::uuid[], $15::bigint[], $17::bigint[], $18::timestamptz[], $27::timestamptz[])
+            AS w (id, head, n, last_at, flood_at)
         WHERE r.id = w.id
     ), moved AS (
         UPDATE messages.positions p
-        SET delivered_seq = greatest(p.delivered_seq, w.seq), read_seq = w.seq, read_n = w.n
-        FROM unnest($19::uuid[], $20::uuid[], $21::bigint[], $22::bigint[]) AS w (room_id, user_id, seq, n)
+        SET delivered_seq = greatest(p.delivered_seq, w.seq), read_seq = w.seq, read_n = w.n, last_sent_at = w.last_sent_at
+        FROM unnest($19::uuid[], $20::uuid[], $21::bigint[], $22::bigint[], $28::timestamptz[])
+            AS w (room_id, user_id, seq, n, last_sent_at)
         WHERE p.room_id = w.room_id AND p.user_id = w.user_id AND p.read_seq < w.seq
     )
     UPDATE messages.sender_rates s SET accepted = w.accepted
@@ -89,10 +118,22 @@ WRITE = """
 """
 
 COUNT_REPLIES = """
-    UPDATE messages.messages m SET reply_count = m.reply_count + w.replies
-    FROM unnest($1::uuid[], $2::uuid[], $3::integer[]) AS w (room_id, id, replies)
+    UPDATE messages.messages m SET reply_count = m.reply_count + w.replies, last_reply_at = w.at
+    FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[]) AS w (room_id, id, replies, at)
     WHERE m.room_id = w.room_id AND m.id = w.id
 """
+
+# Who writes in a thread follows it, whatever he chose before; its author and who is mentioned do unless they chose not to.
+FOLLOW = """
+    INSERT INTO messages.thread_followers AS f (room_id, root_id, user_id, following, since_seq)
+    SELECT room_id, root_id, user_id, true, since_seq
+    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) AS w (room_id, root_id, user_id, since_seq)
+    ORDER BY room_id, root_id, user_id
+    ON CONFLICT (room_id, root_id, user_id) DO UPDATE SET following = true, since_seq = excluded.since_seq
+    WHERE NOT f.following AND (f.room_id, f.root_id, f.user_id) IN (SELECT * FROM unnest($5::uuid[], $6::uuid[], $7::uuid[]))
+"""
+
+FAN_OUT = "INSERT INTO messages.fanout (room_id, message_id) SELECT * FROM unnest($1::uuid[], $2::uuid[])"
 
 
 @dataclass(slots=True)
@@ -108,7 +149,20 @@ class LockedRoom:
     n: int
     last_at: datetime
     now: datetime
+    member_count: int
+    slow_mode_s: int
+    flood_at: datetime | None
     first: int
+
+
+class ThreadMessage(NamedTuple):
+    """A message that somebody replies to; root_id: its own root, if it is a reply itself."""
+
+    id: UUID
+    seq: int
+    root_id: UUID | None
+    deleted: bool
+    sender_id: UUID
 
 
 class SendStore:
@@ -193,6 +247,9 @@ class SendStore:
                 n=row[6],
                 last_at=row[7],
                 now=row[8],
+                member_count=row[9],
+                slow_mode_s=row[10],
+                flood_at=row[11],
                 first=row[5] + 1,
             )
             for row in rows
@@ -205,7 +262,7 @@ class SendStore:
     async def look_up(
         self, rooms: list[UUID], users: list[UUID], client_msg_ids: list[str], limited: list[UUID]
     ) -> tuple[list[Any], dict[UUID, bytes]]:
-        """Per send (from_seq, id, seq, n, created_at, payload_hash) of membership and duplicate; and the limited users' windows, locked."""
+        """Per send a row of LOOK_UP (membership and duplicate); and the limited users' windows, locked."""
         found: list[Any] = [None] * len(rooms)
         windows: dict[UUID, bytes] = {}
         for row in await self._fetch(LOOK_UP, rooms, users, client_msg_ids, limited):
@@ -219,18 +276,53 @@ class SendStore:
             windows.update({row[0]: row[1] for row in await self._fetch(LOCK_RATES, missing)})
         return found, windows
 
-    async def thread_roots(
-        self, wanted: Sequence[tuple[UUID, UUID]]
-    ) -> dict[tuple[UUID, UUID], tuple[int, UUID | None, bool]]:
-        """(room, message) → (seq, its own root, deleted) for those that exist."""
+    async def thread_roots(self, wanted: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], ThreadMessage]:
+        """Of these (room, message) those that exist."""
         rows = await self._fetch(THREAD_ROOTS, [room for room, _ in wanted], [message for _, message in wanted])
-        return {(row[0], row[1]): (row[2], row[3], row[4] is not None) for row in rows}
+        return {(row[0], row[1]): ThreadMessage(row[1], row[2], row[3], row[4] is not None, row[5]) for row in rows}
+
+    async def members_among(self, pairs: Sequence[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
+        """Those of these (room, user) who are members now."""
+        rows = await self._fetch(MENTIONED, [room for room, _ in pairs], [user for _, user in pairs])
+        return {(row[0], row[1]) for row in rows}
+
+    async def last_sent(self, pairs: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], datetime | None]:
+        """When each (room, user) last sent something there."""
+        rows = await self._fetch(LAST_SENT, [room for room, _ in pairs], [user for _, user in pairs])
+        return {(row[0], row[1]): row[2] for row in rows}
+
+    async def blocked(self, pairs: Sequence[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
+        """Of these (direct room of two, sender) those with a block between the two."""
+        rows = await self._fetch(BLOCKED, [room for room, _ in pairs], [user for _, user in pairs])
+        return {(row[0], row[1]) for row in rows}
 
     async def write(self, columns: Sequence[object]) -> None:
         """Everything that a batch changes, in one statement; `columns` as WRITE numbers them."""
         await (await self._statement(WRITE)).fetch(*columns)
 
-    async def count_replies(self, counts: dict[tuple[UUID, UUID], int]) -> None:
+    async def count_replies(self, counts: dict[tuple[UUID, UUID], tuple[int, datetime]]) -> None:
+        """(room, root) → how many more replies, and when the last was written."""
         await self._fetch(
-            COUNT_REPLIES, [room for room, _ in counts], [root for _, root in counts], list(counts.values())
+            COUNT_REPLIES,
+            [room for room, _ in counts],
+            [root for _, root in counts],
+            [count for count, _ in counts.values()],
+            [at for _, at in counts.values()],
         )
+
+    async def follow(self, since: dict[tuple[UUID, UUID, UUID], int], wrote: set[tuple[UUID, UUID, UUID]]) -> None:
+        """(room, root, user) → the seq after which replies count for them. wrote: those who did not merely get named."""
+        await self._fetch(
+            FOLLOW,
+            [room for room, _, _ in since],
+            [root for _, root, _ in since],
+            [user for _, _, user in since],
+            list(since.values()),
+            [room for room, _, _ in wrote],
+            [root for _, root, _ in wrote],
+            [user for _, _, user in wrote],
+        )
+
+    async def fan_out(self, messages: Sequence[tuple[UUID, UUID]]) -> None:
+        """Leave work for after the commit: (room, message) of those that somebody must be notified of."""
+        await self._fetch(FAN_OUT, [room for room, _ in messages], [message for _, message in messages])

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from parley_messages.store.timeline import COLUMNS
 from parley_shared.ids import room_stream, user_stream
 
 
@@ -92,16 +93,14 @@ class StreamQueries:
         """Rows with after < seq ≤ upto, beside today's state of the message that each is about."""
         return list(
             await self._connection.fetch(
-                """
-                SELECT e.seq, e.at, e.kind, e.actor, e.message_id, e.meta,
-                       m.id, m.room_id, m.seq AS message_seq, m.n, m.sender_id, m.format, m.thread_root_id, m.mentions,
-                       m.rev, m.reply_count, m.created_at, m.edited_at, m.deleted_at, m.deleted_by, r.body
+                f"""
+                SELECT e.seq, e.at, e.kind, e.actor, e.message_id, e.meta, {COLUMNS}
                 FROM messages.events e
                 LEFT JOIN messages.messages m ON m.room_id = $2 AND m.id = e.message_id
                 LEFT JOIN messages.message_revisions r
                     ON r.room_id = m.room_id AND r.message_id = m.id AND r.rev = m.rev AND m.deleted_at IS NULL
                 WHERE e.stream = $1 AND e.seq > $3 AND e.seq <= $4 ORDER BY e.seq LIMIT $5
-                """,
+                """,  # noqa: S608
                 stream,
                 room_id,
                 after,

@@ -7,7 +7,7 @@ import asyncpg
 
 COLUMNS = """
     m.id, m.room_id, m.seq AS message_seq, m.n, m.sender_id, m.format, m.thread_root_id, m.mentions, m.rev, m.reply_count,
-    m.created_at, m.edited_at, m.deleted_at, m.deleted_by, r.body
+    m.created_at, m.edited_at, m.deleted_at, m.deleted_by, m.mention_all, m.pinned_at, r.body
 """
 FROM = """
     FROM messages.messages m
