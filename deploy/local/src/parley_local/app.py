@@ -20,6 +20,7 @@ import asyncpg
 import psutil
 from pydantic import ValidationError
 
+from parley_local.checks import given_servers_answer, ports_are_free
 from parley_local.home import Home, Unusable, explain
 from parley_local.report import LogFollower, Terminal, write_run_file
 from parley_local.secrets import Secrets
@@ -293,15 +294,14 @@ def main() -> None:
         if left:
             terminal.fault("launcher", f"ended {len(left)} processes that an earlier run had left behind")
         if "gateway" in services:
-            for port in range(settings.port, settings.port + settings.gateways):
-                if embedded.port_is_taken(settings.host, port):
-                    raise Unusable(
-                        f"Port {port} is taken by another program. Choose another one: PARLEY_PORT=8100 make run"
-                    )
+            ports_are_free(settings)
+        given_servers_answer(settings)
         anyio.run(Launcher(settings, services, home, terminal).run)
     except Unusable as problem:
         terminal.fail(str(problem))
         raise SystemExit(69) from None
+    except KeyboardInterrupt:  # Ctrl-C before there was anything to stop
+        raise SystemExit(130) from None
     except BaseExceptionGroup as group:
         terminal.fail(_sentence(_first(group), settings))
         raise SystemExit(70) from None

@@ -5,6 +5,8 @@ import fcntl
 import json
 import os
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -56,18 +58,19 @@ class Home:
         for pid, started in _processes(found):
             try:
                 process = psutil.Process(pid)
-                if abs(process.create_time() - started) < 1:
+                # The number may be somebody else's by now.
+                if abs(process.create_time() - started) < 1 and _runs(process):
                     left.append(process)
             except psutil.NoSuchProcess:
                 continue
         for process in left:
             _quietly(process.terminate)
-        _, alive = psutil.wait_procs(left, timeout=5)
-        for process in alive:
+            _quietly(process.resume)  # a stopped one does not hear it otherwise
+        for process in _still_there(left, within=5):
             for child in _children(process):
                 _quietly(child.kill)
             _quietly(process.kill)
-        psutil.wait_procs(alive, timeout=5)
+        _still_there(left, within=5)
         return [process.pid for process in left]
 
     def release(self) -> None:
@@ -87,6 +90,22 @@ def _processes(run: dict[str, object]) -> list[tuple[int, float]]:
     ]
 
 
+def _runs(process: psutil.Process) -> bool:
+    """A zombie does not: it only waits for somebody to ask how it ended, which may take PID 1 of a container for ever."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _still_there(processes: list[psutil.Process], within: float) -> list[psutil.Process]:
+    """Those that have not ended after so many seconds."""
+    deadline = time.monotonic() + within
+    while (alive := [process for process in processes if _runs(process)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return alive
+
+
 def _children(process: psutil.Process) -> list[psutil.Process]:
     try:
         return process.children(recursive=True)
@@ -94,9 +113,9 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def _quietly(action: object) -> None:
+def _quietly(action: Callable[[], None]) -> None:
     try:
-        action()  # type: ignore[operator]  # a bound method of psutil.Process
+        action()
     except psutil.NoSuchProcess:
         return
 

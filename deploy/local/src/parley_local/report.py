@@ -49,7 +49,7 @@ class Terminal:
     def fail(self, text: str) -> None:
         self.quiet()
         sys.stdout.flush()
-        Console(stderr=True, highlight=False).print(f"[red]✗[/red] {escape(text)}")
+        Console(stderr=True, highlight=False).print(f"[red]✗[/red] {escape(text)}", soft_wrap=True)
 
     def log_line(self, process: str, line: str) -> None:
         """A line of a service's log, if it is important."""

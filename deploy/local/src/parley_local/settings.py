@@ -11,7 +11,7 @@ from parley_shared.contracts.base import SERVICES, Service
 class Settings(BaseSettings):
     """port: the first gateway's; the others follow. home: where all state lies. The services' names: how many of each."""
 
-    model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     port: int = Field(default=8000, ge=1, le=65000)
     host: str = "127.0.0.1"

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -52,7 +52,6 @@ class Kept:
     started: float = 0.0
     stopping: bool = False
     deaths: int = 0
-    gone: anyio.Event = field(default_factory=anyio.Event)
 
     @property
     def pid(self) -> int | None:
@@ -86,6 +85,7 @@ class Supervisor:
         kept = Kept(program)
         self.kept.append(kept)
         await self._spawn(kept)
+        self._changed()
         self._group.start_soon(self._keep, kept)
         deadline = time.monotonic() + within
         while not await program.ready():
@@ -96,6 +96,7 @@ class Supervisor:
 
     async def _spawn(self, kept: Kept) -> None:
         program = kept.program
+        kept.started = time.monotonic()
         if program.log.exists() and program.log.stat().st_size > LOG_BYTES:
             program.log.replace(program.log.with_suffix(".log.old"))
         with program.log.open("ab") as log:
@@ -112,8 +113,6 @@ class Supervisor:
                 start_new_session=True,
                 preexec_fn=_die_with_parent(program.stop_with),
             )
-        kept.started = time.monotonic()
-        self._changed()
 
     async def _keep(self, kept: Kept) -> None:
         pause = FIRST_PAUSE_S
@@ -123,17 +122,21 @@ class Supervisor:
                 break
             kept.deaths += 1
             lived = time.monotonic() - kept.started
-            pause = FIRST_PAUSE_S if lived > STEADY_S or kept.deaths == 1 else min(pause * 2, LONGEST_PAUSE_S)
+            pause = pause_after(pause, lived, first=kept.deaths == 1)
             self._said(kept.program.name, f"ended with {_ending(code)}; it starts again in {pause:.1f} s")
             await anyio.sleep(pause)
             if kept.stopping:
                 break
+            # No memory, no descriptors, a full disk: that may pass, and giving up would outlast it.
             try:
                 await self._spawn(kept)
             except OSError as error:
                 self._said(kept.program.name, f"cannot be started: {error}")
-                break
-        kept.gone.set()
+                continue
+            try:
+                self._changed()
+            except OSError as error:
+                self._said("run.json", f"cannot be written: {error}")
 
     async def stop(self, chosen: list[Kept], *, within: float) -> None:
         """Ask them to end, and kill what has not after `within` seconds."""
@@ -150,6 +153,11 @@ class Supervisor:
                 self._said(kept.program.name, "did not stop in time and is killed")
                 kill_tree(kept.process.pid)
                 await kept.process.wait()
+
+
+def pause_after(pause: float, lived: float, *, first: bool) -> float:
+    """Seconds until the next start: doubled while it keeps dying, back to the shortest after a steady life."""
+    return FIRST_PAUSE_S if first or lived > STEADY_S else min(pause * 2, LONGEST_PAUSE_S)
 
 
 def kill_tree(pid: int) -> None:
