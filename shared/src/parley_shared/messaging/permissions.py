@@ -1,9 +1,11 @@
 """What each service's NATS user may publish and subscribe to, derived from the contracts."""
 
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
-from parley_shared.contracts.base import SERVICES, Rpc, Service
+from parley_shared import contracts as package
+from parley_shared.contracts.base import Rpc, Service
 
 EVENT_STREAM = "PARLEY_MESSAGES"
 """The JetStream stream of messages' thin outbox rows."""
@@ -20,11 +22,8 @@ _EVENT_OWNERS: tuple[Service, ...] = ("messages",)
 def contracts() -> list[Rpc[Any, Any]]:
     """Every verb of every owner, sorted by subject."""
     found: dict[str, Rpc[Any, Any]] = {}  # Any: verbs of all types together
-    for owner in SERVICES:
-        if owner == "gateway":
-            continue
-        module = import_module(f"parley_shared.contracts.{owner}")
-        for value in vars(module).values():
+    for module in iter_modules(package.__path__):
+        for value in vars(import_module(f"{package.__name__}.{module.name}")).values():
             if isinstance(value, Rpc):
                 found[value.subject] = value
     return [found[subject] for subject in sorted(found)]
