@@ -73,6 +73,31 @@ def make_app(parts: Parts, version: str) -> FastAPI:
     return app
 
 
+def make_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
+    """The one listener for HTTP and WebSocket."""
+    return _Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            http="httptools",
+            ws=SocketProtocol,
+            ws_max_size=FRAME_BYTES,
+            ws_per_message_deflate=False,
+            ws_ping_interval=None,
+            ws_ping_timeout=None,
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=STOP_S,
+            backlog=4096,
+        )
+    )
+
+
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until told to stop; then readiness goes off, clients are sent elsewhere, and the rest is finished."""
     async with running(SERVICE, settings) as running_service:
@@ -103,27 +128,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
         health.add("keys", knows_keys)
         health.add("revocations", knows_revocations)
-        server = _Server(
-            uvicorn.Config(
-                app,
-                host=settings.host,
-                port=settings.port,
-                http="httptools",
-                ws=SocketProtocol,
-                ws_max_size=FRAME_BYTES,
-                ws_per_message_deflate=False,
-                ws_ping_interval=None,
-                ws_ping_timeout=None,
-                lifespan="off",
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                date_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=STOP_S,
-                backlog=4096,
-            )
-        )
+        server = make_server(app, settings)
         serving = asyncio.create_task(server.serve(), name="http")
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)

@@ -64,12 +64,23 @@ class FakeRpc:
         return await found if inspect.isawaitable(found) else found
 
 
+class FakeSubscription:
+    def __init__(self, bus: "FakeBus", subject: str) -> None:
+        self._bus = bus
+        self._subject = subject
+
+    async def unsubscribe(self) -> None:
+        del self._bus.subscribed[self._subject]
+
+
 class FakeBus:
     """A link that carries nothing; `subscribed` holds the callback of each subject."""
 
     def __init__(self) -> None:
         self.restored: list[Callable[[], None]] = []
         self.lost: list[Callable[[], None]] = []
+        self.dropped: list[Callable[[str], None]] = []
+        self.fails: list[Exception] = []
         self.connected = True
         self.subscribed: dict[str, Any] = {}
 
@@ -77,8 +88,14 @@ class FakeBus:
     def client(self) -> "FakeBus":
         return self
 
-    async def subscribe(self, subject: str, *, cb: Any) -> None:
+    async def subscribe(self, subject: str, *, cb: Any, **_limits: int) -> FakeSubscription:
+        if self.fails:
+            raise self.fails.pop()
         self.subscribed[subject] = cb
+        return FakeSubscription(self, subject)
+
+    async def flush(self, timeout: float) -> None:
+        await asyncio.sleep(0)
 
 
 class FakeLanes:

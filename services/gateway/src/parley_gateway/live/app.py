@@ -82,25 +82,29 @@ class Live:
         """Ask every client to come back elsewhere, then close the sockets evenly over the drain's time."""
         self._draining = True
         connections = list(self._roster)
-        seconds = self._settings.drain_seconds
+        # Evenly over the drain's time, or for longer if that would be too many a second.
+        pause = max(
+            self._settings.drain_seconds / len(connections) if connections else 0.0,
+            1 / self._settings.closes_per_second,
+        )
+        seconds = pause * len(connections)
         log.info("drain", connections=len(connections), seconds=seconds)
         for connection in connections:
             connection.ask_to_come_back(int(seconds * 1000), "this gateway is being restarted")
         # A client that heeds the frame is gone by itself within the window; the others are closed, so many a second.
         random.shuffle(connections)
-        pause = seconds / len(connections) if connections else 0.0
-        least = 1 / self._settings.closes_per_second
-        batch = max(1, int(0.05 / max(pause, 1e-9))) if pause < 0.05 else 1
+        batch = max(1, int(0.05 / pause)) if pause else 1
         for start in range(0, len(connections), batch):
             for connection in connections[start : start + batch]:
                 connection.close(CloseCode.DRAIN, "drain")
-            await asyncio.sleep(min(pause, max(least, pause)) * batch)
+            await asyncio.sleep(pause * batch)
         if self._roster:
             await asyncio.wait([connection.finished for connection in self._roster], timeout=2)
 
     async def stop(self) -> None:
         if self._fresh_task is not None:
             self._fresh_task.cancel()
+            await asyncio.gather(self._fresh_task, return_exceptions=True)
         await self.lanes.stop()
         await self._positions.stop()
         await self._hubs.stop()
@@ -142,7 +146,10 @@ class Live:
         origin = websocket.headers.get("origin")
         if origin is None or origin in self._settings.allowed_origins:
             return True
-        return urlsplit(origin).netloc == websocket.headers.get("host")
+        try:
+            return urlsplit(origin).netloc == websocket.headers.get("host")
+        except ValueError:  # an address that is none
+            return False
 
     # -- what closes sockets
 

@@ -13,6 +13,9 @@ from parley_shared.contracts import frames
 from parley_shared.contracts import messages as contract
 from parley_shared.errors import Code, Refused
 
+MOST_SEQ = 2**63 - 1
+"""A larger one fits into no database, and would spoil a flush in which the positions of others travel."""
+
 _PONG = frame(frames.PongFrame())
 
 Asked = TypeVar("Asked", bound=Any)  # Any: a command, whose id is an integer
@@ -29,6 +32,10 @@ def in_turn(command: Callable[[Connection, Asked], Coroutine[None, None, None]])
 
 def ping(connection: Connection, _asked: frames.Ping) -> None:
     connection.write_framed(_PONG)
+
+
+def pong(_connection: Connection, _asked: frames.Pong) -> None:
+    """A sign of life, like any frame."""
 
 
 def auth(connection: Connection, asked: frames.Auth) -> None:
@@ -91,6 +98,9 @@ def delivered(connection: Connection, asked: frames.Delivered) -> None:
 
 def _note_position(connection: Connection, asked: frames.Read | frames.Delivered, *, read_seq: int) -> None:
     identifier = asked.id
+    if not 0 <= asked.seq <= MOST_SEQ:
+        connection.answer(identifier, Refused(Code.INVALID, "seq is out of range."))
+        return
     connection.context.positions.note(
         connection.user_id,
         asked.room_id,
@@ -128,4 +138,5 @@ HANDLERS: Final[Handlers] = {
     frames.Refresh: in_turn(refresh),
     frames.Auth: auth,
     frames.Ping: ping,
+    frames.Pong: pong,
 }

@@ -43,6 +43,8 @@ FRAMES_BURST = 200
 MOST_SENDS_IN_FLIGHT = 1024
 """Unanswered sends of one socket, past which it is not read until half of them are answered."""
 MOST_COMMANDS_WAITING = 64
+STALLED_S = 30.0
+"""A peer that takes nothing of what it is catching up with for so long is closed (4008): what waits for it is in memory."""
 
 _PING = frame(frames.PingFrame())
 
@@ -98,6 +100,8 @@ class Connection:
 
     def greet(self) -> None:
         """`hello`, and ten seconds for an answer to it."""
+        if self.phase is Phase.CLOSED:
+            return
         self.write(
             frames.Hello(
                 protocol=frames.PROTOCOL,
@@ -215,7 +219,10 @@ class Connection:
     # -- writing
 
     def write(self, message: msgspec.Struct) -> None:
+        """An answer. Who asks and asks and does not read them is too slow as well."""
         self._socket.write(frame(message))
+        if self._slow and self._socket.waiting_bytes > SLOW_READER_BYTES:
+            self.close(CloseCode.TOO_SLOW, "too slow: answers are not read")
 
     def write_framed(self, framed: bytes) -> None:
         """Frames that somebody has built already."""
@@ -223,7 +230,13 @@ class Connection:
 
     async def writable(self) -> None:
         """Wait until the peer has taken most of what was written. Returns at once when the connection has ended."""
-        await self._writable.wait()
+        if self._writable.is_set():
+            return
+        try:
+            async with asyncio.timeout(STALLED_S):
+                await self._writable.wait()
+        except TimeoutError:
+            self.close(CloseCode.TOO_SLOW, "too slow: resume from your last seq")
 
     def write_events(self, stream: str, framed: bytes, items: list[Item]) -> None:
         """See hub.Reader. One write for all; a reader that does not take them is closed with 4008."""
@@ -274,23 +287,24 @@ class Connection:
 
     # -- reading
 
-    def on_life(self) -> None:
+    def on_ping(self) -> bool:
+        """See protocol.Sink. It costs an answer, and so counts like any frame; who does not read need not be answered."""
+        return self._allowed() and not self._slow
+
+    def on_pong(self) -> None:
         self._last_life = self._loop.time()
 
     def on_binary(self) -> None:
         self.close(CloseCode.BAD_FRAME, "binary frames are not part of the protocol")
 
     def on_text(self, data: bytes) -> None:
-        """Every text frame; shape, rate, then what it asks for."""
-        if self.phase is Phase.CLOSED:
+        """Every text frame; rate, shape, then what it asks for."""
+        if self.phase is Phase.CLOSED or not self._allowed():
             return
         try:
             command = _decode(data)
         except wrong_frames.UNREADABLE:
-            if self._allowed():
-                self._on_wrong_frame(data)
-            return
-        if isinstance(command, frames.Pong) or not self._allowed():
+            self._on_wrong_frame(data)
             return
         handler = self.handlers.get(type(command))
         if handler is None:
@@ -300,18 +314,17 @@ class Connection:
             handler(self, command)
 
     def _allowed(self) -> bool:
-        """A token bucket per socket; past it the socket is closed (4029)."""
+        """A sign of life, within a token bucket per socket; past it the socket is closed (4029)."""
+        now = self._last_life = self._loop.time()
         limit = self.context.frames_per_second
         if limit is None:
             return True
-        now = self._loop.time()
         self._allowance = min(FRAMES_BURST, self._allowance + (now - self._counted_at) * limit)
         self._counted_at = now
         if self._allowance < 1:
             self.close(CloseCode.TOO_MANY, f"more than {limit} frames a second")
             return False
-        if self.phase is Phase.OPEN:
-            self._allowance -= 1
+        self._allowance -= 1
         return True
 
     def _on_wrong_frame(self, data: bytes) -> None:
@@ -353,11 +366,11 @@ class Connection:
         self._in_flight += 1
         if self._in_flight >= MOST_SENDS_IN_FLIGHT and not self._reading_paused:
             self._reading_paused = True
-            self._socket.transport.pause_reading()
+            self._socket.pause_reading()
 
     def send_ends(self) -> None:
         """A send has its outcome."""
         self._in_flight -= 1
         if self._reading_paused and self._in_flight <= MOST_SENDS_IN_FLIGHT // 2:
             self._reading_paused = False
-            self._socket.transport.resume_reading()
+            self._socket.go_on_reading()

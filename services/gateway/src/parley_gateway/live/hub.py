@@ -120,6 +120,9 @@ class Hub:
                 items.append(item)
             self._write([reader], items)
         self._readers[reader] = None
+        if not self.complete:
+            # What is missing may have been given up while nobody listened.
+            self.behind(self, True)
         return True
 
     def detach(self, reader: Reader) -> None:

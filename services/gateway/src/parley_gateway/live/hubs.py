@@ -80,12 +80,14 @@ class Hubs:
         bus.dropped.append(self._on_dropped)
 
     async def start(self) -> None:
-        self._spawn(self._sweep())
+        self._spawn(self._sweep_forever())
 
     async def stop(self) -> None:
-        for task in [*self._tasks, *self._fetching.values()]:
+        self._hubs.clear()
+        tasks = [*self._tasks, *self._fetching.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._fetching.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def note_epoch(self, epoch: str) -> None:
         """Every answer of messages names its epoch; another one than before means that the history is another one."""
@@ -102,7 +104,7 @@ class Hubs:
 
     async def attach(self, reader: Reader, positions: list[tuple[str, int]]) -> list[str]:
         """Attach a reader to many streams. Returns those for which it must first catch up from the log (see Hub.attach)."""
-        cold = [stream for stream, _ in positions if stream not in self._hubs]
+        cold = [stream for stream, _ in positions if stream not in self._hubs or not self._subscribed(stream)]
         if cold:
             await self._warm(dict(positions), cold)
         late: list[str] = []
@@ -118,13 +120,10 @@ class Hubs:
         return late
 
     def detach(self, reader: Reader, streams: list[str]) -> None:
-        now = asyncio.get_running_loop().time()
         for stream in streams:
             hub = self._hubs.get(stream)
             if hub is not None:
                 hub.detach(reader)
-                if hub.readers == 0:
-                    self._idle_since.setdefault(stream, now)
 
     def leave(self, reader: Reader, stream: str, to_seq: int) -> None:
         """See Hub.leave."""
@@ -146,9 +145,12 @@ class Hubs:
         hub = self._hubs[stream] = Hub(stream, position, self._on_behind)
         kind, identifier = parse_stream(stream)
         self._in_bucket.setdefault((kind, live_bucket(identifier)), set()).add(stream)
-        self._idle_since[stream] = asyncio.get_running_loop().time()
         _hubs.set(len(self._hubs))
         return hub
+
+    def _subscribed(self, stream: str) -> bool:
+        kind, identifier = parse_stream(stream)
+        return (kind, live_bucket(identifier)) in self._subscriptions
 
     async def _subscribe(self, bucket: tuple[LiveKind, int]) -> None:
         task = self._subscribing.get(bucket)
@@ -232,8 +234,12 @@ class Hubs:
             while self._hubs.get(hub.stream) is hub and not hub.complete:
                 try:
                     answer = await self._rpc.call(HUB_RANGE, HubRange(stream=hub.stream, after=hub.last))
-                except Refused as refusal:
-                    _fetches.labels(str(refusal.code)).inc()
+                except Exception as error:
+                    if isinstance(error, Refused):
+                        _fetches.labels(str(error.code)).inc()
+                    else:
+                        _fetches.labels("bug").inc()
+                        log.exception("hub.bug", stream=hub.stream)
                     if hub.readers == 0:
                         return
                     pause = RETRY_S[min(failures, len(RETRY_S) - 1)]
@@ -299,18 +305,28 @@ class Hubs:
 
     # -- idle hubs
 
-    async def _sweep(self) -> None:
+    async def _sweep_forever(self) -> None:
         """Forget hubs that nobody has listened to for a minute, and leave buckets that have none left."""
         while True:
             await asyncio.sleep(SWEEP_S)
-            now = asyncio.get_running_loop().time()
-            for stream, since in list(self._idle_since.items()):
-                if now - since > LINGER_S:
-                    self._forget(stream)
-            for bucket, streams in list(self._in_bucket.items()):
-                if not streams and bucket in self._subscriptions:
-                    del self._in_bucket[bucket]
-                    await self._subscriptions.pop(bucket).unsubscribe()
+            try:
+                await self.sweep(asyncio.get_running_loop().time())
+            except Exception:
+                # Without this task hubs would only ever become more.
+                log.exception("hubs.sweep")
+
+    async def sweep(self, now: float) -> None:
+        """One round. now: seconds of the loop's clock."""
+        for stream, hub in list(self._hubs.items()):
+            # Readers come and go in several ways (closed, left, removed by an event), and only the hub knows of all.
+            if hub.readers:
+                self._idle_since.pop(stream, None)
+            elif now - self._idle_since.setdefault(stream, now) > LINGER_S:
+                self._forget(stream)
+        for bucket, streams in list(self._in_bucket.items()):
+            if not streams and bucket in self._subscriptions:
+                del self._in_bucket[bucket]
+                await self._subscriptions.pop(bucket).unsubscribe()
 
     def _forget(self, stream: str) -> None:
         self._idle_since.pop(stream, None)
@@ -322,7 +338,12 @@ class Hubs:
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("hubs.bug", exc_info=error)
 
 
 def _parse_members(header: str | None) -> tuple[tuple[UUID, ...], tuple[UUID, ...]]:

@@ -26,7 +26,10 @@ Deliver = Callable[[Outcome], None]
 MOST_WAITING = 20_000
 """Sends that may wait in one lane; more are answered `unavailable`."""
 _ENVELOPE = 512
-"""Bytes of a send besides its body, at most."""
+"""Bytes of a send besides what its client wrote, at most."""
+_LONGEST_CHARACTER = 6
+"""Bytes that JSON may spend on a character (\\u0001 as an escape); none takes more."""
+_ID_BYTES = 40
 
 _waiting = Gauge("parley_lane_waiting", "Sends waiting in lanes")
 _batches = Histogram("parley_lane_batch_size", "Sends in one SEND_MANY", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256))
@@ -100,7 +103,11 @@ class Lanes:
                     log.exception("lane.bug", sends=len(batch))
                     outcomes = [_INTERNAL] * len(batch)
                 for (_, deliver), outcome in zip(batch, outcomes, strict=True):
-                    deliver(outcome)
+                    try:
+                        deliver(outcome)
+                    except Exception:
+                        # The others of the batch wait for their outcomes too.
+                        log.exception("lane.deliver")
         finally:
             lane.task = None
 
@@ -108,12 +115,17 @@ class Lanes:
         batch: list[tuple[Send, Deliver]] = []
         size = 0
         while lane.waiting and len(batch) < SEND_BATCH:
-            # JSON may spend six bytes on a character (\u0001 as an escape); no body takes more.
-            size += 6 * len(lane.waiting[0][0].body) + _ENVELOPE
+            size += _size(lane.waiting[0][0])
             if batch and size > SEND_BATCH_BYTES:
                 break
             batch.append(lane.waiting.popleft())
         return batch
+
+
+def _size(send: Send) -> int:
+    """Bytes on the wire, at most. Nothing has checked yet how long the client made any of it."""
+    characters = len(send.body) + len(send.client_msg_id) + len(send.format)
+    return _LONGEST_CHARACTER * characters + _ID_BYTES * len(send.media_ids) + _ENVELOPE
 
 
 _INTERNAL = NotAccepted(code=str(Code.INTERNAL), detail="Something went wrong on our side; it has been logged.")

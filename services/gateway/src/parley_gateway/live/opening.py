@@ -32,7 +32,7 @@ def auth(connection: Connection, asked: frames.Auth) -> None:
         connection.spawn(_authenticate(connection, asked))
 
 
-HANDLERS: Final[Handlers] = {frames.Auth: auth, frames.Ping: commands.ping}
+HANDLERS: Final[Handlers] = {frames.Auth: auth, frames.Ping: commands.ping, frames.Pong: commands.pong}
 """What may be asked before `live`; from then on it is commands.HANDLERS."""
 
 

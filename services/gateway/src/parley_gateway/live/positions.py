@@ -7,7 +7,7 @@ from uuid import UUID
 import structlog
 
 from parley_shared.contracts.messages import FLUSH_POSITIONS, FlushPositions, Position
-from parley_shared.errors import Refused, unavailable
+from parley_shared.errors import Code, Refused, unavailable
 from parley_shared.messaging.rpc import RpcClient
 
 log = structlog.get_logger(__name__)
@@ -20,7 +20,10 @@ Flushed = Callable[[Refused | None], None]
 
 
 class Positions:
-    """Losing a gateway loses at most a second of positions; a command with an id is answered when its flush is committed."""
+    """Losing a gateway loses at most a second of positions; a command with an id is answered when its flush is committed.
+
+    While messages is away positions are kept for its return, though a command that wanted to know is told `unavailable`.
+    """
 
     def __init__(self, rpc: RpcClient) -> None:
         self._rpc = rpc
@@ -53,7 +56,11 @@ class Positions:
     async def _flush_forever(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_S)
-            await self._flush()
+            try:
+                await self._flush()
+            except Exception:
+                # Without this task nobody's positions would move any more.
+                log.exception("positions.bug")
 
     async def _flush(self) -> None:
         while self._newest:
@@ -68,9 +75,18 @@ class Positions:
             try:
                 await self._rpc.call(FLUSH_POSITIONS, FlushPositions(positions=positions))
             except Refused as refusal:
-                # They are hints of where somebody is; the client's next one carries at least as much.
-                log.warning("positions.lost", count=len(positions), code=str(refusal.code))
                 outcome = refusal
+                kept = refusal.code == Code.UNAVAILABLE
+                log.warning("positions.refused", count=len(positions), code=str(refusal.code), kept=kept)
+                if kept:
+                    for position in positions:
+                        self.note(
+                            position.user_id,
+                            position.room_id,
+                            delivered_seq=position.delivered_seq,
+                            read_seq=position.read_seq,
+                            flushed=None,
+                        )
             for flushed in waiting:
                 flushed(outcome)
             if outcome is not None:

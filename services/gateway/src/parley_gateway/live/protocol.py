@@ -3,6 +3,7 @@
 The handshake, masking, fragments, control frames and the closing handshake stay the library's.
 """
 
+from asyncio import TimerHandle
 from typing import Any, Protocol
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -12,8 +13,11 @@ from websockets.http11 import Request
 EXTENSION = "parley.socket"
 """Where the ASGI scope's extensions carry the protocol object."""
 
+MOST_FRAGMENTS = 1_024
+"""Fragments of one message. Empty ones count towards no size, and would be kept for as long as more of them come."""
+
 ABORT_AFTER_S = 5.0
-"""A peer that does not answer a close frame is cut off after so many seconds."""
+"""A peer that does not answer a close frame, or does not take what was written before it, is cut off after so many seconds."""
 
 
 class Sink(Protocol):
@@ -21,7 +25,11 @@ class Sink(Protocol):
 
     def on_text(self, data: bytes) -> None: ...
     def on_binary(self) -> None: ...
-    def on_life(self) -> None: ...
+    def on_ping(self) -> bool:
+        """A ping of RFC 6455; whether it is answered."""
+        ...
+
+    def on_pong(self) -> None: ...
     def on_slow(self, slow: bool) -> None: ...
     def on_lost(self) -> None: ...
 
@@ -30,6 +38,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     """`write`, `waiting_bytes`, `close`: the whole interface that the rest of the live side uses."""
 
     sink: Sink | None = None
+    abort_timer: TimerHandle | None = None
+    broken = False
     closed_by: tuple[int, str, str] | None = None
     """(code, reason, side) of the first close frame: side is `server` or `client`."""
 
@@ -42,9 +52,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def attach(self, sink: Sink) -> None:
         """From now on nothing goes through ASGI's queue."""
         self.sink = sink
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
+        self.go_on_reading()
 
     def send_receive_event_to_app(self) -> None:
         sink = self.sink
@@ -55,31 +63,59 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.frames = []
         if self.close_sent:
             return
-        sink.on_life()
         if self.curr_msg_data_type == "text":
             sink.on_text(data)
         else:
             sink.on_binary()
 
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) >= MOST_FRAGMENTS:
+            self.frames = []
+            self.close(1009, "too many fragments")
+        elif not self.close_sent:
+            super().handle_cont(event)
+
     def handle_ping(self) -> None:
-        if self.sink is not None:
-            self.sink.on_life()
-        super().handle_ping()
+        if self.close_sent or (self.sink is not None and not self.sink.on_ping()):
+            self.conn.data_to_send()  # the library's pong, which nobody is going to read
+        else:
+            super().handle_ping()
 
     def handle_pong(self, event: Frame) -> None:
         if self.sink is not None:
-            self.sink.on_life()
+            self.sink.on_pong()
         super().handle_pong(event)
 
     def handle_close(self, event: Frame) -> None:
         if self.closed_by is None and self.conn.close_rcvd is not None:
             self.closed_by = (self.conn.close_rcvd.code, self.conn.close_rcvd.reason, "client")
         super().handle_close(event)
+        self._abort_soon()
 
     def handle_parser_exception(self) -> None:
-        if self.closed_by is None and self.conn.close_sent is not None:
-            self.closed_by = (self.conn.close_sent.code, self.conn.close_sent.reason, "server")
-        super().handle_parser_exception()
+        """The peer has broken RFC 6455, and the library has framed the close code that it gets for that.
+
+        What it still sends is read and thrown away: closing a socket with unread bytes resets it, and a reset may overtake
+        the close frame.
+        """
+        if self.sink is None:
+            super().handle_parser_exception()
+            return
+        if self.broken:
+            return
+        self.broken = True
+        if self.close_sent or self.conn.close_sent is None:
+            # We had closed already, and the peer has answered something else.
+            self.transport.close()
+            return
+        self.closed_by = (self.conn.close_sent.code, self.conn.close_sent.reason, "server")
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+        self._abort_soon()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -91,14 +127,24 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.sink is not None:
             self.sink.on_slow(False)
 
+    def eof_received(self) -> None:
+        self._abort_soon()
+
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self.abort_timer is not None:
+            self.abort_timer.cancel()
         if self.sink is not None:
             self.sink.on_lost()
 
     def shutdown(self) -> None:
         """uvicorn is stopping: close like any other restart."""
         self.close(1012, "service restart")
+
+    def _abort_soon(self) -> None:
+        """Closing a transport waits for its buffer to be taken, and a peer that reads nothing never takes it."""
+        if self.abort_timer is None and not self.disconnected:
+            self.abort_timer = self.loop.call_later(ABORT_AFTER_S, self.transport.abort)
 
     # -- what connections call
 
@@ -112,6 +158,18 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Bytes that the peer has not taken yet."""
         return self.transport.get_write_buffer_size()
 
+    def pause_reading(self) -> None:
+        """Leave what the peer sends in its hands and the kernel's."""
+        if not self.read_paused and not self.close_sent and not self.transport.is_closing():
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def go_on_reading(self) -> None:
+        """Undo `pause_reading`; closing has done so already."""
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+
     def close(self, code: int, reason: str) -> None:
         """Send a close frame; cut the socket off if the peer does not answer it in time."""
         if self.close_sent or self.disconnected or self.transport.is_closing():
@@ -120,7 +178,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
-        self.close_timer = self.loop.call_later(ABORT_AFTER_S, self.transport.abort)
+        self.go_on_reading()
+        self._abort_soon()
+        self.close_timer = self.abort_timer

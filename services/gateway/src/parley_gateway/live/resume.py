@@ -7,6 +7,7 @@ import msgspec
 from parley_gateway.live.framing import frame_text
 from parley_shared.contracts.base import Actor
 from parley_shared.contracts.messages import REPLAY, Replay, ReplayWant, StreamState, StreamStatus
+from parley_shared.errors import unavailable
 from parley_shared.limits import RESUME_BYTES
 from parley_shared.messaging.rpc import RpcClient
 
@@ -47,6 +48,9 @@ async def replay(rpc: RpcClient, actor: Actor, states: list[StreamState]) -> Rec
     current: list[bytes] = []
     while wants:
         answer = await rpc.call(REPLAY, Replay(actor=actor, wants=wants))
+        if not answer.parts:
+            # It cannot be, so it must not be asked in a hot loop.
+            raise unavailable("What you have missed cannot be read at the moment; try again.")
         for part in answer.parts:
             want = wants[0]
             if part.gone:
