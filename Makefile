@@ -7,7 +7,7 @@ UV = $(shell $(PYTHON) tools/bootstrap.py)
 SERVICES = auth gateway media messages presence search
 
 .DEFAULT_GOAL := help
-.PHONY: help run service test test-units test-integration lint fmt bench clean sync
+.PHONY: help run service test test-units test-integration lint fmt bench docs clean sync
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +27,8 @@ test: sync test-units test-integration ## Run all tests on real servers
 test-units: sync ## Each service's own tests, alone, in an environment of its own
 	@$(PYTHON) tools/test_alone.py "$(UV)"
 
-test-integration: sync ## The whole system, through the gateway only
-	@.venv/bin/pytest -q tests/integration tests/faults
+test-integration: sync ## The documentation, and the whole system through the gateway only
+	@.venv/bin/pytest -q tests/unit tests/integration tests/faults
 
 lint: sync ## ruff, mypy --strict, import-linter, lock file
 	@.venv/bin/ruff check .
@@ -43,6 +43,9 @@ fmt: sync ## Format and mend what can be mended
 bench: sync ## Measure the hot path against a textbook variant (docs/performance.md)
 	@$(UV) sync --frozen --all-packages --group bench --quiet
 	@.venv/bin/python tests/benchmarks/run.py $(BENCH)
+
+docs: sync ## Write the generated tables of the documentation
+	@.venv/bin/python tools/generate_docs.py
 
 clean: ## Remove environments, caches and this checkout's state (.parley)
 	rm -rf .venv .tools .parley .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
