@@ -12,42 +12,89 @@ RANK = {"member": 1, "moderator": 2, "owner": 3}
 class Action(StrEnum):
     READ = "read"
     SEND = "send"
+    REACT = "react"
+    FOLLOW = "follow threads"
+    REPORT = "report messages"
+    EDIT_OWN = "edit your messages"
+    DELETE_OWN = "delete your messages"
+    DELETE_OTHERS = "delete other people's messages"
+    PIN = "pin messages"
+    SEE_REVISIONS = "see other people's revisions"
     LIST_MEMBERS = "list members"
     INVITE = "add members"
+    SEE_REPORTS = "see reports"
+    MUTE = "mute members"
     REMOVE_MEMBER = "remove members"
-    UPDATE = "change settings"
+    BAN = "ban people"
     SLOW_MODE = "set slow mode"
+    UPDATE = "change settings"
     SET_ROLE = "give roles"
     DELETE = "delete the room"
     RESTORE = "restore the room"
 
 
+class Office(StrEnum):
+    """What a global role is worth: that of a room moderator, to a global moderator in public rooms, to an admin in any.
+    It opens no content: what shows any takes having joined all the same."""
+
+    NONE = "none"
+    JOINED = "once joined"
+    PUBLIC = "in public rooms"
+    ANY = "in any room"
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """public, private: the least room role that it takes. office: whether a global moderator (in public rooms) or an admin
-    (in any room) may do it without being a member."""
+    """public, private: the least room role that it takes. office: where a global role will do instead."""
 
     public: str
     private: str
-    office: bool = False
+    office: Office = Office.NONE
 
 
 MAY: dict[Action, Rule] = {
     Action.READ: Rule("member", "member"),
     Action.SEND: Rule("member", "member"),
+    Action.REACT: Rule("member", "member"),
+    Action.FOLLOW: Rule("member", "member"),
+    Action.REPORT: Rule("member", "member"),
+    Action.EDIT_OWN: Rule("member", "member"),
+    Action.DELETE_OWN: Rule("member", "member"),
+    Action.DELETE_OTHERS: Rule("moderator", "moderator", Office.ANY),
+    Action.PIN: Rule("moderator", "moderator", Office.JOINED),
+    Action.SEE_REVISIONS: Rule("moderator", "moderator", Office.JOINED),
     Action.LIST_MEMBERS: Rule("member", "member"),
-    Action.INVITE: Rule("member", "moderator"),
-    Action.REMOVE_MEMBER: Rule("moderator", "moderator", office=True),
+    # Who could add people to a private room by office alone could add himself.
+    Action.INVITE: Rule("member", "moderator", Office.PUBLIC),
+    Action.SEE_REPORTS: Rule("moderator", "moderator", Office.ANY),
+    Action.MUTE: Rule("moderator", "moderator", Office.ANY),
+    Action.REMOVE_MEMBER: Rule("moderator", "moderator", Office.ANY),
+    Action.BAN: Rule("moderator", "moderator", Office.ANY),
+    Action.SLOW_MODE: Rule("moderator", "moderator", Office.ANY),
     Action.UPDATE: Rule("owner", "owner"),
-    Action.SLOW_MODE: Rule("moderator", "moderator", office=True),
     Action.SET_ROLE: Rule("owner", "owner"),
     Action.DELETE: Rule("owner", "owner"),
     Action.RESTORE: Rule("owner", "owner"),
 }
-"""The whole table: may(actor, action, room) is a look-up in it."""
+"""The whole table: may(actor, action, room) is a look-up in it. A direct room's members are all plain members, and fixed."""
 
-CONTENT = frozenset((Action.READ, Action.SEND, Action.LIST_MEMBERS, Action.INVITE))
-"""What takes having joined; everything else is a matter of office, and who has none is told `forbidden`."""
+CONTENT = frozenset(
+    (
+        Action.READ,
+        Action.SEND,
+        Action.REACT,
+        Action.FOLLOW,
+        Action.REPORT,
+        Action.EDIT_OWN,
+        Action.DELETE_OWN,
+        Action.DELETE_OTHERS,
+        Action.PIN,
+        Action.SEE_REVISIONS,
+        Action.LIST_MEMBERS,
+        Action.INVITE,
+    )
+)
+"""About messages and members: who has not joined is told `not_a_member`. The rest is a matter of office: `forbidden`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +135,19 @@ def may(standing: Standing, action: Action) -> bool:
     ):
         return False
     needed = RANK[rule.public if standing.public else rule.private]
-    return standing.rank >= needed or (rule.office and standing.office_rank >= needed)
+    return standing.rank >= needed or (_holds_office(standing, rule.office) and standing.office_rank >= needed)
+
+
+def _holds_office(standing: Standing, office: Office) -> bool:
+    match office:
+        case Office.NONE:
+            return False
+        case Office.JOINED:
+            return standing.rank > 0
+        case Office.PUBLIC:
+            return standing.public
+        case Office.ANY:
+            return True
 
 
 def demand(standing: Standing, action: Action) -> None:
