@@ -351,3 +351,17 @@ async def test_the_members_of_a_direct_room_are_fixed(suite) -> None:
         with suite.refused(Code.NOT_FOUND):
             await attempt
     assert (await suite.mine(first, room_id)).head == 2
+
+
+async def test_office_does_not_change_a_direct_room_either(suite) -> None:
+    first, second, admin = suite.user(), suite.user(), suite.user("admin")
+    room = (await suite.direct(first, second)).room
+    with suite.refused(Code.FIXED_MEMBERS):
+        await suite.rpc.call(
+            contract.REMOVE_MEMBER, contract.RemoveMember(actor=admin, room_id=room.id, user_id=second.user_id)
+        )
+    with suite.refused(Code.FIXED_MEMBERS):
+        await suite.rpc.call(
+            contract.UPDATE_ROOM, contract.UpdateRoom(actor=admin, room_id=room.id, rev=room.rev, slow_mode_s=60)
+        )
+    assert (await suite.mine(first, room.id)).head == room.head

@@ -161,7 +161,7 @@ class Members:
 
     async def _manage(self, store: Store, command: contract.RoomRequest) -> tuple[Any, Standing]:
         row, standing = await stand(store, command.actor, command.room_id, lock=True)
-        if standing.visible and row["kind"] == "direct":
+        if (standing.visible or standing.office_rank) and row["kind"] == "direct":
             raise Refused(Code.FIXED_MEMBERS, "The members of a direct room are fixed.")
         return row, standing
 

@@ -206,7 +206,7 @@ class Rooms:
             values["slow_mode_s"] = command.slow_mode_s
         async with self._database.begin() as store:
             row, standing = await stand(store, command.actor, command.room_id, lock=True)
-            if standing.visible and row["kind"] == "direct":
+            if (standing.visible or standing.office_rank) and row["kind"] == "direct":
                 raise Refused(Code.FIXED_MEMBERS, "A direct room has no settings.")
             demand(standing, Action.SLOW_MODE if values.keys() == {"slow_mode_s"} else Action.UPDATE)
             if row["rev"] != command.rev:
