@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -15,13 +14,6 @@ from parley_shared.limits import FRAME_BYTES, SLOW_READER_EVENTS
 
 from .harness import until
 from .live_harness import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Gateway, built
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    found = await Gateway().start()
-    yield found
-    await found.stop()
 
 
 async def test_a_fragmented_text_is_one_frame_and_a_ping_may_come_in_between(gateway: Gateway) -> None:
