@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import httpx2
 import msgspec
 
+from parley_client.buffer import Buffer
 from parley_client.errors import ApiError, Stopped
 from parley_client.events import Event, Gone, Positions, Resync
 from parley_client.http import Api
@@ -33,7 +34,7 @@ from parley_client.socket import Connection
 from parley_client.tokens import FileStore, MemoryStore, TokenStore
 
 MOST_BUFFERED = 10_000
-"""Events that may wait for `events()`; then the socket is no longer read, and the server's patience counts."""
+"""Events that may wait for `events()`."""
 
 
 class Client:
@@ -59,7 +60,7 @@ class Client:
         self.api = Api(base_url, kept, transport=transport)
         self._credentials = (username, password)
         self._positions = Positions(**(positions or {}))
-        self._events: asyncio.Queue[Event | Resync | Gone] = asyncio.Queue(MOST_BUFFERED)
+        self._events = Buffer(MOST_BUFFERED)
         self._connection = Connection(
             self.api,
             client_name=client_name,
@@ -85,13 +86,15 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Hang up. What is still in the outbox is given up with `Stopped`."""
-        await self._outbox.close(Stopped(1000, "the client was closed"))
+        """Hang up. What is still in the outbox is given up with `Stopped`, and so is whoever waits for events."""
+        closed = Stopped(1000, "the client was closed")
+        self._connection.stop(closed)
+        self._events.end(closed)
+        await self._outbox.close(closed)
         if self._task is not None:
             await self._connection.close()
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
         await self.api.close()
 
     # -- live
@@ -103,8 +106,8 @@ class Client:
 
     @property
     def positions(self) -> dict[str, Any]:
-        """{epoch, at}: give it to another Client, and it goes on from here."""
-        return {"epoch": self._positions.epoch, "at": dict(self._positions.at)}
+        """{epoch, at} after what `events()` gave last: give it to another Client, and it goes on from here."""
+        return {"epoch": self._positions.epoch, "at": self._positions.before(self._events.waiting())}
 
     @property
     def unsent(self) -> int:
@@ -113,13 +116,16 @@ class Client:
 
     async def connect(self) -> Ready:
         """Open the socket (once), and return what the first `ready` said. Raises Stopped, ApiError."""
-        if self._task is None:
+        return await asyncio.shield(self._start())
+
+    def _start(self) -> "asyncio.Future[Ready]":
+        if self._connection.stopped is not None:
+            raise self._connection.stopped
+        if self._ready is None:
             self._ready = asyncio.get_running_loop().create_future()
             self._task = asyncio.create_task(self._connection.run())
             self._task.add_done_callback(self._on_end)
-        if self._ready is None:
-            raise Stopped(1000, "the client was closed")
-        return await asyncio.shield(self._ready)
+        return self._ready
 
     def on_frame(self, listener: Callable[[dict[str, Any]], None]) -> None:
         """Hear of receipts, typing and presence: facts without a seq, which may be missed."""
@@ -128,28 +134,15 @@ class Client:
     async def events(self) -> AsyncIterator[Event | Resync | Gone]:
         """Everything that happens, in each stream's order, once, without gaps, whatever happens to the connection.
 
-        A `Resync` says that too much was missed: read that stream's state again. Raises Stopped.
+        A `Resync` says that too much was missed: read that stream's state again. Raises Stopped, ApiError.
         """
         await self.connect()
-        while True:
-            getter = asyncio.ensure_future(self._events.get())
-            try:
-                waits: set[asyncio.Future[Any]] = {getter}
-                if self._task is not None:
-                    waits.add(self._task)
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-                if getter.done():
-                    yield getter.result()
-                    continue
-            finally:
-                if not getter.done():
-                    getter.cancel()
-            if self._task is None:
-                raise Stopped(1000, "the client was closed")
-            if not self._events.empty():
-                continue
-            self._task.result()
-            return
+        self._events.listen(True)
+        try:
+            while True:
+                yield await self._events.get()
+        finally:
+            self._events.listen(False)
 
     async def send(
         self,
@@ -164,9 +157,11 @@ class Client:
         """Returns when the message is committed, in the order of the calls for each room, however often the connection is
         lost meanwhile.
 
-        wait_when_limited: wait as long as the rate limit asks, or else raise. Raises ApiError for what is refused for good.
+        wait_when_limited: wait as long as the rate limit asks, or else raise. Whoever stops waiting (a timeout) does not take the
+        message back. Raises ApiError for what is refused for good, Stopped.
         """
-        await self.connect()
+        # Not awaited: what is sent before the first connection keeps its place too.
+        self._start()
         return await self._outbox.send(
             room_id,
             body,
@@ -197,17 +192,23 @@ class Client:
             try:
                 page = await self.events_after(frame.stream, after)
             except ApiError as error:
+                if error.code in ("not_found", "not_a_member"):
+                    # Out of the room meanwhile, which the user's own stream is about to tell.
+                    return
                 if error.code != "resync":
                     raise
-                self._positions.at[frame.stream] = frame.seq - 1
-                await self._events.put(Resync(frame.stream, frame.seq - 1))
+                await self._skip(frame)
                 break
             for missed in page.items:
                 await self._pass_on(missed)
             if not page.items:
-                self._positions.at[frame.stream] = frame.seq - 1
+                await self._skip(frame)
             after = self._positions.gap(frame)
         await self._pass_on(frame)
+
+    async def _skip(self, frame: EventFrame) -> None:
+        """What lies before this frame cannot be had any more."""
+        await self._events.put(self._positions.skip(frame))
 
     async def _pass_on(self, frame: EventFrame) -> None:
         for notice in self._positions.take(frame):
@@ -218,13 +219,13 @@ class Client:
             listener(frame)
 
     def _on_end(self, task: "asyncio.Task[None]") -> None:
+        error = self._connection.stopped or Stopped(1000, "the client was closed")
+        self._events.end(error)
         if self._ready is not None and not self._ready.done():
-            if task.cancelled():
-                self._ready.cancel()
-            else:
-                error = task.exception()
-                self._ready.set_exception(error or Stopped(1000, "closed"))
-                self._ready.exception()
+            self._ready.set_exception(error)
+            self._ready.exception()
+        if not task.cancelled():
+            task.exception()
 
     # -- accounts
 
@@ -265,11 +266,13 @@ class Client:
 
     # -- rooms
 
-    async def create_room(self, name: str, **more: Any) -> Room:
-        """topic, visibility (public or private), history (all or since_join), language. Safe to repeat after a lost answer."""
-        return await self.api.call(
-            "POST", "/rooms", json={"name": name, **more}, headers={"Idempotency-Key": str(uuid4())}, shape=Room
-        )
+    async def create_room(self, name: str, *, idempotency_key: str | None = None, **more: Any) -> Room:
+        """topic, visibility (public or private), history (all or since_join), language.
+
+        idempotency_key: called again with the same one within a day, after a lost answer, it returns the same room.
+        """
+        key = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        return await self.api.call("POST", "/rooms", json={"name": name, **more}, headers=key, shape=Room)
 
     async def rooms(self, *, limit: int = 50, cursor: str | None = None) -> Page[Room]:
         """One's own, most recently active first."""

@@ -1,5 +1,6 @@
 """Positions: how far each stream has been read, so that nothing is missed and nothing is seen twice. No I/O."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -63,6 +64,17 @@ class Positions:
         rooms = [(stream, seq) for stream, seq in self.at.items() if stream not in own]
         return {"epoch": self.epoch, "at": {**own, **dict(rooms[-most:])}}
 
+    def before(self, notices: Iterable[Notice]) -> dict[str, int]:
+        """The positions as they would be without these, which were taken last: what somebody has seen who has not seen them."""
+        at = dict(self.at)
+        met: set[str] = set()
+        for notice in notices:
+            if notice.stream not in met:
+                met.add(notice.stream)
+                # To resume from 0 tells of a Resync or Gone once more.
+                at[notice.stream] = notice.seq - 1 if isinstance(notice, Event) else 0
+        return at
+
     def ready(self, epoch: str, streams: dict[str, StreamStanding], heads: dict[str, int]) -> list[Notice]:
         """What `ready` says: where each stream stands. heads: of the rooms listed, for streams not known before."""
         notices: list[Notice] = []
@@ -103,10 +115,20 @@ class Positions:
         kind = frame.event.get("kind", "")
         notices: list[Notice] = [Event(frame.stream, frame.seq, kind, frame.event)]
         if kind == "room.joined":
-            # A new membership begins at its own first event; what lies before is no gap.
-            self.at[f"room:{frame.event['room_id']}"] = frame.event["from_seq"] - 1
+            # A new membership begins at its own first event; what lies before is no gap. Its events, or the head that
+            # `ready` told, may have come first: a position never goes back.
+            stream = f"room:{frame.event['room_id']}"
+            self.at[stream] = max(self.at.get(stream, 0), frame.event["from_seq"] - 1)
         elif kind == "room.left":
             stream = f"room:{frame.event['room_id']}"
-            if self.at.pop(stream, None) is not None:
+            standing = self.at.get(stream)
+            # At or beyond to_seq it is the position of a later membership.
+            if standing is not None and standing < frame.event["to_seq"]:
+                del self.at[stream]
                 notices.append(Gone(stream))
         return notices
+
+    def skip(self, frame: EventFrame) -> Resync:
+        """Give up what lies between the position and the frame."""
+        self.at[frame.stream] = frame.seq - 1
+        return Resync(frame.stream, frame.seq - 1)

@@ -14,7 +14,18 @@ from parley_client.tokens import Tokens, TokenStore
 EARLY_S = 30.0
 """A token is renewed so long before it expires."""
 
+NEEDS_TOKEN = ("token_expired", "bad_token", "unauthenticated")
+"""Codes of a 401 that a new access token may turn into a success; a wrong password is not among them."""
+
 Shape = TypeVar("Shape")
+
+
+class Pair(msgspec.Struct):
+    """What a sign-in and a refresh answer. expires_in: seconds."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: float
 
 
 class Api:
@@ -42,8 +53,7 @@ class Api:
     async def login(self, username: str, password: str) -> None:
         """The OAuth2 password form. Raises ApiError: bad_credentials, rate_limited."""
         form = {"username": username, "password": password}
-        answer = await self._http.post("/api/v1/auth/token", data=form)
-        self._take(self._checked(answer))
+        self._take(await self._http.post("/api/v1/auth/token", data=form))
 
     async def logout(self) -> None:
         """End the session at the server, and forget the tokens."""
@@ -64,8 +74,7 @@ class Api:
             if now is None:
                 raise ApiError("unauthenticated", "Sign in first.", status=401)
             if now.access_token == tokens.access_token:
-                answer = await self._http.post("/api/v1/auth/refresh", json={"refresh_token": now.refresh_token})
-                self._take(self._checked(answer))
+                self._take(await self._http.post("/api/v1/auth/refresh", json={"refresh_token": now.refresh_token}))
                 now = self._store.load()
             return "" if now is None else now.access_token
 
@@ -80,18 +89,18 @@ class Api:
         headers: Mapping[str, str] | None = None,
         signed: bool = True,
     ) -> Shape:
-        """The answer as `shape` (None for no content). A 401 is tried once more with a new token.
+        """The answer as `shape` (None for no content). What is refused for its token is tried once more with a new one.
 
         Raises ApiError; httpx2.HTTPError if the server cannot be reached.
         """
         query = {name: value for name, value in (params or {}).items() if value is not None}
         answer = await self._request(method, path, json, query, headers, signed=signed, fresh=False)
-        if answer.status_code == 401 and signed:
+        if signed and answer.status_code == 401 and _code(answer) in NEEDS_TOKEN:
             answer = await self._request(method, path, json, query, headers, signed=True, fresh=True)
         content = self._checked(answer)
         if shape is None or not content:
             return None  # type: ignore[return-value]  # the caller asked for nothing
-        return msgspec.json.decode(content, type=shape)
+        return self._decoded(answer, shape)
 
     async def _request(
         self,
@@ -113,33 +122,49 @@ class Api:
         """Outside /api/v1, unchecked: readiness and keys."""
         return await self._http.get(path)
 
-    def _take(self, content: bytes) -> None:
-        found = msgspec.json.decode(content)
+    def _take(self, answer: httpx2.Response) -> None:
+        self._checked(answer)
+        found = self._decoded(answer, Pair)
         self._store.save(
             Tokens(
-                access_token=found["access_token"],
-                refresh_token=found["refresh_token"],
-                expires_at=time.time() + found["expires_in"],
+                access_token=found.access_token,
+                refresh_token=found.refresh_token,
+                expires_at=time.time() + found.expires_in,
             )
         )
+
+    def _decoded(self, answer: httpx2.Response, shape: type[Shape]) -> Shape:
+        try:
+            return msgspec.json.decode(answer.content, type=shape)
+        except msgspec.MsgspecError:
+            raise _not_parley(answer) from None
 
     def _checked(self, answer: httpx2.Response) -> bytes:
         if answer.status_code < 400:
             return answer.content
-        try:
-            problem = answer.json()
-            code, detail = problem["code"], problem["detail"]
-        except (ValueError, KeyError, TypeError):
-            raise ApiError(
-                "not_parley", f"{answer.url.host} answered {answer.status_code}, and not as Parley does.",
-                status=answer.status_code,
-            ) from None  # fmt: skip
+        code = _code(answer)
+        if code is None:
+            raise _not_parley(answer)
+        problem = answer.json()
         raise ApiError(
             code,
-            detail,
+            problem.get("detail", code),
             status=answer.status_code,
             retry_after_ms=problem.get("retry_after_ms"),
             errors=problem.get("errors"),
             request_id=problem.get("request_id"),
             current=problem.get("current"),
         )
+
+
+def _not_parley(answer: httpx2.Response) -> ApiError:
+    said = f"{answer.url.host} answered {answer.status_code}, and not as Parley does."
+    return ApiError("not_parley", said, status=answer.status_code)
+
+
+def _code(answer: httpx2.Response) -> str | None:
+    """Of a problem document (RFC 9457) as Parley writes it; None for anything else."""
+    try:
+        return str(answer.json()["code"])
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -73,6 +73,7 @@ class Outbox:
                     waiting.outcome.set_exception(error)
                     waiting.outcome.exception()
             queue.waiting.clear()
+        self._queues.clear()
 
     async def _run(self, room_id: UUID, queue: _Queue) -> None:
         while queue.waiting:

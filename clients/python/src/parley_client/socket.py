@@ -13,7 +13,7 @@ import msgspec
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
-from parley_client.errors import ApiError, Disconnected, Stopped
+from parley_client.errors import ApiError, Disconnected, ParleyError, Stopped
 from parley_client.http import Api
 from parley_client.models import EventFrame, Ready
 
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 30.0
+OPEN_WITHIN_S = 20.0
 SILENCE_FACTOR = 2.4
 REFRESH_EARLY_S = 60.0
 RENEW = 4014
@@ -28,12 +29,17 @@ DRAIN = 4001
 STOP_ALWAYS = (1007, 1009)
 
 Frame = dict[str, Any]
-_decode = msgspec.json.decode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def means_stop(code: int) -> bool:
     """3500–3999 and 4500–4999 mean stop, and so do 1007 and 1009; everything else means: come back."""
     return 3500 <= code <= 3999 or 4500 <= code <= 4999 or code in STOP_ALWAYS
+
+
+def jittered(pause: float) -> tuple[float, float]:
+    """(how long to wait, the next pause), in seconds. Full jitter: those thrown out together shall not come back together."""
+    return random.uniform(0, pause), min(pause * 2, LONGEST_PAUSE_S)  # noqa: S311 — jitter, not a secret
 
 
 class Connection:
@@ -69,12 +75,25 @@ class Connection:
         self._renew = False
         self._heartbeat_s = 25.0
         self.state = "connecting"
-        self.stopped: Stopped | None = None
+        self.stopped: ParleyError | None = None
 
     async def run(self) -> None:
         """Connect, and connect again. Raises Stopped when the server wants no more of this client, ApiError when signing in
         is needed."""
+        try:
+            await self._keep_coming_back()
+        except ParleyError as error:
+            self.stop(error)
+            raise
+        except Exception as error:
+            # A bug: without this, whoever waits for an answer would wait for ever.
+            log.exception("parley: bug")
+            self.stop(Stopped(1006, f"a bug in the client: {error!r}"))
+            raise
+
+    async def _keep_coming_back(self) -> None:
         pause = FIRST_PAUSE_S
+        renewed = False
         while True:
             self.state = "connecting"
             began = time.monotonic()
@@ -83,30 +102,29 @@ class Connection:
                 code, reason = await self._once()
             except (OSError, TimeoutError, websockets.WebSocketException, httpx2.HTTPError) as error:
                 log.info("parley: no connection: %r", error)
+            except msgspec.MsgspecError as error:
+                log.warning("parley: the server said what is not of this protocol: %s", error)
             except ApiError as error:
-                if error.status == 0 or error.status == 429 or error.status >= 500:
-                    log.info("parley: %s", error)
-                else:
-                    self._stop(Stopped(4500, error.detail))
+                if error.status != 0 and error.status != 429 and error.status < 500:
                     raise
+                log.info("parley: %s", error)
             finally:
                 self._lose()
             self._last_close = {"code": code, "reason": reason[:100]}
             if means_stop(code):
-                stopped = Stopped(code, reason)
-                self._stop(stopped)
-                raise stopped
-            if code == RENEW:
+                raise Stopped(code, reason)
+            again, renewed = renewed, code == RENEW
+            if renewed:
                 self._renew = True
-                continue
+                if not again:
+                    continue
+                # Twice in a row: a server that is content with no token shall not be asked without a pause.
             if self._come_back_within is not None:
                 wait, self._come_back_within = random.uniform(0, self._come_back_within), None  # noqa: S311 — jitter
             else:
                 if time.monotonic() - began > LONGEST_PAUSE_S:
                     pause = FIRST_PAUSE_S
-                # Full jitter: those who were thrown out together shall not come back together.
-                wait = random.uniform(0, pause)  # noqa: S311 — jitter, not a secret
-                pause = min(pause * 2, LONGEST_PAUSE_S)
+                wait, pause = jittered(pause)
             self.state = f"reconnecting in {wait:.1f} s"
             await asyncio.sleep(wait)
 
@@ -129,8 +147,14 @@ class Connection:
             await socket.send(msgspec.json.encode({**frame, "id": identifier}), text=True)
             async with asyncio.timeout(within):
                 answer = await future
-        except (websockets.WebSocketException, OSError, TimeoutError) as error:
-            raise Disconnected(f"no answer: {error!r}") from None
+        except (websockets.WebSocketException, OSError) as error:
+            # `run` may still be busy with what came before the end. Until it knows, nobody else shall try this socket: a
+            # send that fails at once and is repeated at once would never let it.
+            if socket is self._socket:
+                self._open.clear()
+            raise Disconnected(f"not sent: {error!r}") from None
+        except TimeoutError:
+            raise Disconnected(f"no answer in {within:.0f} s") from None
         finally:
             self._waiting.pop(identifier, None)
         if answer["type"] == "error":
@@ -162,59 +186,74 @@ class Connection:
         url = self._api.base_url.replace("http", "ws", 1) + "/api/v1/ws"
         async with connect(url, max_size=None, ping_interval=None, compression=None, open_timeout=10) as socket:
             self._heard_at = time.monotonic()
-            hello = await self._read(socket, 10)
-            self._heartbeat_s = hello.get("heartbeat_ms", 25_000) / 1000
-            auth: Frame = {"type": "auth", "id": 0, "token": token, "protocol": 1, "client": self._client_name}
-            resume = self._resume()
-            if resume is not None:
-                auth["resume"] = resume
-            if self._last_close is not None:
-                auth["last_close"] = self._last_close
-            await socket.send(msgspec.json.encode(auth), text=True)
-            self._socket = socket
-            background = [asyncio.create_task(self._keep_alive(socket)), asyncio.create_task(self._keep_token(socket))]
             try:
-                await self._receive(socket)
+                await self._authenticate(socket, token)
+                await self._talk(socket)
             except websockets.ConnectionClosed:
+                # Whenever it closes, the code says what is to be done.
                 pass
-            finally:
-                for task in background:
-                    task.cancel()
-                await asyncio.gather(*background, return_exceptions=True)
             return socket.close_code or 1006, socket.close_reason or ""
 
-    async def _read(self, socket: ClientConnection, within: float) -> Frame:
-        async with asyncio.timeout(within):
-            found: Frame = _decode(await socket.recv())
-            return found
+    async def _authenticate(self, socket: ClientConnection, token: str) -> None:
+        deadline = asyncio.get_running_loop().time() + OPEN_WITHIN_S
+        async with asyncio.timeout_at(deadline):
+            hello = _decode(await socket.recv())
+        if hello.get("type") != "hello":
+            raise msgspec.ValidationError(f"it began with {hello.get('type')!r}")
+        self._heartbeat_s = hello.get("heartbeat_ms", 25_000) / 1000
+        auth: Frame = {"type": "auth", "id": 0, "token": token, "protocol": 1, "client": self._client_name}
+        resume = self._resume()
+        if resume is not None:
+            auth["resume"] = resume
+        if self._last_close is not None:
+            auth["last_close"] = self._last_close
+        await socket.send(msgspec.json.encode(auth), text=True)
+        kind = None
+        while kind != "ready":
+            async with asyncio.timeout_at(deadline):
+                data = await socket.recv()
+            kind = await self._handle(socket, data)
 
-    async def _receive(self, socket: ClientConnection) -> None:
-        async for data in socket:
-            self._heard_at = time.monotonic()
-            frame: Frame = _decode(data)
-            match frame.get("type"):
-                case "event":
-                    await self._on_event(msgspec.convert(frame, EventFrame))
-                case "ack" | "error" if frame.get("id") in self._waiting:
-                    future = self._waiting[frame["id"]]
-                    if not future.done():
-                        future.set_result(frame)
-                case "ping":
-                    await socket.send('{"type":"pong"}')
-                case "pong":
-                    continue
-                case "ready":
-                    await self._on_ready(msgspec.convert(frame, Ready))
-                case "live":
-                    self.state = "live"
-                    self._open.set()
-                case "reconnect":
-                    self._come_back_within = frame.get("after_ms", 0) / 1000
-                case "error" if frame.get("id") == 0:
-                    # Of `auth`; the close code that follows says what it means.
-                    log.info("parley: %s: %s", frame.get("code"), frame.get("detail"))
-                case _:
-                    self._on_frame(frame)
+    async def _talk(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        background = [asyncio.create_task(self._keep_alive(socket)), asyncio.create_task(self._keep_token(socket))]
+        try:
+            async for data in socket:
+                await self._handle(socket, data)
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+
+    async def _handle(self, socket: ClientConnection, data: str | bytes) -> str | None:
+        """Do what a frame says; returns its type."""
+        self._heard_at = time.monotonic()
+        frame: Frame = _decode(data)
+        kind: str | None = frame.get("type")
+        match kind:
+            case "event":
+                await self._on_event(msgspec.convert(frame, EventFrame))
+            case "ack" | "error" if frame.get("id") in self._waiting:
+                future = self._waiting[frame["id"]]
+                if not future.done():
+                    future.set_result(frame)
+            case "ping":
+                await socket.send('{"type":"pong"}')
+            case "pong":
+                pass
+            case "ready":
+                await self._on_ready(msgspec.convert(frame, Ready))
+            case "live":
+                self.state = "live"
+                self._open.set()
+            case "reconnect":
+                self._come_back_within = frame.get("after_ms", 0) / 1000
+            case "ack" | "error":
+                # Of `auth`, and the close code that follows says what it means; or of a command that nobody waits for.
+                log.info("parley: %s %s: %s", kind, frame.get("code"), frame.get("detail"))
+            case _:
+                self._on_frame(frame)
+        return kind
 
     async def _keep_alive(self, socket: ClientConnection) -> None:
         """Ask now and then whether the peer is there; a silent one is given up."""
@@ -246,7 +285,8 @@ class Connection:
             if not future.done():
                 future.set_exception(Disconnected("the connection was lost before the answer came"))
 
-    def _stop(self, stopped: Stopped) -> None:
+    def stop(self, error: ParleyError) -> None:
+        """For good: whoever waits for a connection, or asks for one, gets this error."""
         self.state = "stopped"
-        self.stopped = stopped
+        self.stopped = self.stopped or error
         self._open.set()
