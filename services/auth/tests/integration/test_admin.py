@@ -11,9 +11,11 @@ from parley_shared.contracts.auth import (
     AdminUpdateUser,
     AdminUser,
     ChangePassword,
+    ConfirmToken,
     ListAdminUsers,
     Logout,
     RevokedSince,
+    UserIds,
 )
 from parley_shared.contracts.base import Actor
 from parley_shared.errors import Code, Refused
@@ -92,6 +94,35 @@ async def test_a_token_from_before_the_account_changed_has_to_be_renewed(auth: A
     assert (await refusal(stale)).code == Code.TOKEN_EXPIRED
     renewed = await refresh(parts, boss.tokens.refresh_token)
     await invite(AdminInvite(actor=boss.actor, token=renewed.access_token))
+
+
+async def test_other_services_learn_whether_a_token_is_good_and_what_it_is_worth_now(auth: Auth) -> None:
+    parts = await auth.replica()
+    boss, them = await admin(parts), await person(parts)
+
+    def asking(who: Person, token: str) -> ConfirmToken:
+        return ConfirmToken(actor=who.actor, token=token)
+
+    confirm = parts.use_cases.admin.confirm_token
+    assert (await confirm(asking(boss, boss.tokens.access_token))).role == "admin"
+    assert (await confirm(asking(them, them.tokens.access_token))).role == "user"
+    for token in ("", boss.tokens.access_token):
+        assert (await refusal(confirm(asking(them, token)))).code == Code.BAD_TOKEN
+    await parts.use_cases.admin.update_user(update(boss, them, role="moderator"))
+    assert (await refusal(confirm(asking(them, them.tokens.access_token)))).code == Code.TOKEN_EXPIRED
+    them = await login(parts, them.username)
+    assert (await confirm(asking(them, them.tokens.access_token))).role == "moderator"
+    await parts.use_cases.admin.update_user(update(boss, them, disabled=True))
+    assert (await refusal(confirm(asking(them, them.tokens.access_token)))).code == Code.BAD_TOKEN
+
+
+async def test_other_services_learn_the_roles_of_those_who_can_be_addressed(auth: Auth) -> None:
+    parts = await auth.replica()
+    boss, mod, them, gone = await admin(parts), await person(parts), await person(parts), await person(parts)
+    await parts.use_cases.admin.update_user(update(boss, mod, role="moderator"))
+    await parts.use_cases.admin.update_user(update(boss, gone, disabled=True))
+    answer = await parts.use_cases.directory.user_roles(UserIds(ids=[boss.id, mod.id, them.id, gone.id, new_id()]))
+    assert answer.roles == {boss.id: "admin", mod.id: "moderator", them.id: "user"}
 
 
 async def test_a_token_of_a_key_that_is_not_ours_is_refused(auth: Auth) -> None:

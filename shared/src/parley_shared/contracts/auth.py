@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from parley_shared.contracts.base import Empty, Role, UserRequest, Wire, ready_rpc, svc_rpc, user_rpc
+from parley_shared.contracts.base import Actor, Empty, Role, UserRequest, Wire, ready_rpc, svc_rpc, user_rpc
 
 ISSUER = "parley"
 AUDIENCE = "parley"
@@ -227,6 +227,25 @@ class NamedUsers(Wire, frozen=True, kw_only=True):
     ids: dict[str, UUID]
 
 
+class UserRoles(Wire, frozen=True, kw_only=True):
+    """Global roles of today by user; unknown, disabled and erased users are absent."""
+
+    roles: dict[UUID, Role]
+
+
+class ConfirmToken(Wire, frozen=True, kw_only=True):
+    """An office's verb of another service: is this token the actor's own, and still good?"""
+
+    actor: Actor
+    token: str
+
+
+class Confirmed(Wire, frozen=True, kw_only=True):
+    """role: the actor's global role, of this moment."""
+
+    role: Role
+
+
 HASHING_TIMEOUT_S = 15.0
 """Seconds for verbs that hash a password: they queue behind each other, a tenth of a second of a core each."""
 
@@ -254,4 +273,7 @@ RESOLVE_NAMES = svc_rpc("auth", "resolve_names", UserNames, NamedUsers, callers=
 """Whom these usernames, as somebody typed them, belong to; at most 1,000 at once."""
 RECEIPTS_OFF = svc_rpc("auth", "receipts_off", UserIds, UserIds, callers={"messages"})
 """Which of these users have switched read receipts off."""
+USER_ROLES = svc_rpc("auth", "user_roles", UserIds, UserRoles, callers={"messages"})
+CONFIRM_TOKEN = svc_rpc("auth", "confirm_token", ConfirmToken, Confirmed, callers={"messages", "presence"})
+"""Whose verbs of office carry the access token asks here; refused exactly as auth's own verbs of office."""
 READY = ready_rpc("auth")

@@ -17,15 +17,18 @@ from parley_shared.contracts.auth import (
     AdminUpdateUser,
     AdminUser,
     AdminUsers,
+    Confirmed,
+    ConfirmToken,
     ListAdminUsers,
     OneTimeCode,
 )
+from parley_shared.contracts.base import Actor
 from parley_shared.cursors import checked_limit, read_cursor, write_cursor
 from parley_shared.errors import Code, Refused, not_found
 
 
 class Admin:
-    """The verbs `admin_users`, `admin_update_user`, `admin_reset_code`, `admin_invite`."""
+    """The verbs `admin_users`, `admin_update_user`, `admin_reset_code`, `admin_invite`, and `confirm_token`."""
 
     def __init__(self, begin: Begin, keyring: Keyring, publisher: Publisher, settings: Settings) -> None:
         self._begin = begin
@@ -132,26 +135,41 @@ class Admin:
             await store.journal.note("account.invite_made", at=now, actor_id=cmd.actor.user_id, target_id=None)
         return OneTimeCode(code=code, expires_at=expires)
 
+    async def confirm_token(self, cmd: ConfirmToken) -> Confirmed:
+        """The actor's role of this moment, for verbs of office of other services. Raises Refused: BAD_TOKEN, TOKEN_EXPIRED."""
+        await self._keyring.prepare()
+        async with self._begin() as store:
+            user, claims = await self._bearer(store, cmd.actor, cmd.token)
+        _check_version(user, claims)
+        return Confirmed(role=user.role)
+
     async def _office(self, store: Store, cmd: AdminRequest) -> None:
         """The actor is an admin today, and this is their own living token.
 
-        Raises Refused: FORBIDDEN, BAD_TOKEN, TOKEN_EXPIRED (also when the account has changed since: a new one is needed).
+        Raises Refused: FORBIDDEN, BAD_TOKEN, TOKEN_EXPIRED.
         """
         if cmd.actor.role != "admin":
             raise _forbidden()
-        claims = tokens.verify(cmd.token, self._keyring.verifying(), await store.now())
-        if (claims.user_id, claims.session_id) != (cmd.actor.user_id, cmd.actor.session_id):
+        user, claims = await self._bearer(store, cmd.actor, cmd.token)
+        if user.role != "admin" or claims.role != "admin":
+            raise _forbidden()
+        _check_version(user, claims)
+
+    async def _bearer(self, store: Store, actor: Actor, token: str) -> tuple[UserRow, tokens.Claims]:
+        claims = tokens.verify(token, self._keyring.verifying(), await store.now())
+        if (claims.user_id, claims.session_id) != (actor.user_id, actor.session_id):
             raise Refused(Code.BAD_TOKEN, "The access token is somebody else's.")
         user = await store.users.get(claims.user_id)
         session = await store.sessions.get(claims.session_id)
         if user is None or user.disabled or user.erased or session is None or session.user_id != user.id:
             raise Refused(Code.BAD_TOKEN, "This session is over; log in again.")
-        if user.role != "admin" or claims.role != "admin":
-            raise _forbidden()
-        if claims.version < user.ver:
-            raise Refused(
-                Code.TOKEN_EXPIRED, "Your account has changed; get a new access token with the refresh token."
-            )
+        return user, claims
+
+
+def _check_version(user: UserRow, claims: tokens.Claims) -> None:
+    """Raises Refused: TOKEN_EXPIRED when the account has changed since the token was made."""
+    if claims.version < user.ver:
+        raise Refused(Code.TOKEN_EXPIRED, "Your account has changed; get a new access token with the refresh token.")
 
 
 def _forbidden() -> Refused:

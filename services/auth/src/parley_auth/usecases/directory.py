@@ -13,6 +13,7 @@ from parley_shared.contracts.auth import (
     User,
     UserIds,
     UserNames,
+    UserRoles,
     Users,
 )
 from parley_shared.cursors import checked_limit, read_cursor, write_cursor
@@ -23,7 +24,7 @@ MOST_NAMES = 1_000
 
 
 class Directory:
-    """The verbs `me`, `update_me`, `get_user`, `find_users`, `known_users`, `resolve_names`, `receipts_off`."""
+    """The verbs `me`, `update_me`, `get_user`, `find_users`, `known_users`, `resolve_names`, `receipts_off`, `user_roles`."""
 
     def __init__(self, begin: Begin) -> None:
         self._begin = begin
@@ -112,6 +113,12 @@ class Directory:
         """Which of them want no read receipts."""
         async with self._begin() as store:
             return UserIds(ids=await store.users.without_receipts(cmd.ids))
+
+    async def user_roles(self, cmd: UserIds) -> UserRoles:
+        """Their global roles, of those who can be addressed."""
+        async with self._begin() as store:
+            found = await store.users.by_ids(cmd.ids)
+        return UserRoles(roles={row.id: row.role for row in found if not (row.disabled or row.erased)})
 
 
 def _gone() -> Refused:
