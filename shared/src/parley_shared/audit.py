@@ -1,0 +1,137 @@
+"""The audit trail's arithmetic: chains of entries whose bodies can be erased, and signed statements about them. No I/O.
+
+The format is described, byte by byte, in docs/audit.md; whoever verifies an export writes his verifier from there. In short:
+
+    body   canonical JSON of what happened           mac  = HMAC-SHA-256(entry key, "parley-audit/1 body\\n" ‖ body)
+    hash_n = SHA-256("parley-audit/1 entry\\n" ‖ area ‖ 0 ‖ chain ‖ 0 ‖ hash_(n-1) ‖ n as 8 bytes ‖ mac)
+
+The chain holds macs, not bodies: erasing an entry removes body and key, after which the mac says nothing, and the chain still
+verifies. hash_0 is 32 zero bytes.
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+FORMAT = "parley-audit/1"
+Area = Literal["accounts", "rooms"]
+ACCOUNTS_CHAIN = "accounts"
+"""The only chain of the area `accounts`; those of `rooms` are named by the room's id."""
+ZERO = bytes(32)
+"""What the first entry of a chain follows."""
+
+_BODY = b"parley-audit/1 body\n"
+_ENTRY = b"parley-audit/1 entry\n"
+_HEADS = b"parley-audit/1 heads\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a chain. body, key: None once it has been erased. n counts from 1."""
+
+    n: int
+    body: bytes | None
+    key: bytes | None
+    mac: bytes
+    prev_hash: bytes
+    hash: bytes
+
+
+def canonical(value: Any) -> bytes:  # Any: whatever JSON holds
+    """RFC 8785 for the values that we use (no fractions): sorted names, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def body_mac(key: bytes, body: bytes) -> bytes:
+    return hmac.new(key, _BODY + body, hashlib.sha256).digest()
+
+
+def entry_hash(area: Area, chain: str, n: int, prev_hash: bytes, mac: bytes) -> bytes:
+    """Bound to its place: the same entry elsewhere has another hash."""
+    named = area.encode() + b"\0" + chain.encode() + b"\0"
+    return hashlib.sha256(_ENTRY + named + prev_hash + n.to_bytes(8, "big") + mac).digest()
+
+
+def seal(area: Area, chain: str, last: tuple[int, bytes], body: Mapping[str, Any]) -> Entry:
+    """The entry that follows `last`, (n, hash) of the one before; (0, ZERO) begins a chain."""
+    n = last[0] + 1
+    text = canonical(dict(body))
+    key = secrets.token_bytes(32)
+    mac = body_mac(key, text)
+    return Entry(n, text, key, mac, last[1], entry_hash(area, chain, n, last[1], mac))
+
+
+def broken(area: Area, chain: str, entries: Iterable[Entry], last: tuple[int, bytes] = (0, ZERO)) -> str | None:
+    """What is wrong with a run of entries that must follow `last`; None if nothing is."""
+    for entry in entries:
+        if entry.n != last[0] + 1 or entry.prev_hash != last[1]:
+            return f"entry {entry.n} of {area} {chain} does not follow entry {last[0]}"
+        if (entry.body is None) != (entry.key is None):
+            return f"entry {entry.n} of {area} {chain} is half erased"
+        told = entry.body is not None and entry.key is not None
+        if told and (len(entry.key or b"") != 32 or body_mac(entry.key or b"", entry.body or b"") != entry.mac):
+            return f"entry {entry.n} of {area} {chain} was altered"
+        if entry_hash(area, chain, entry.n, last[1], entry.mac) != entry.hash:
+            return f"entry {entry.n} of {area} {chain} was altered"
+        last = (entry.n, entry.hash)
+    return None
+
+
+class Signer:
+    """Signs what an export says about chains. One key for the suite; whoever has its public half can verify."""
+
+    def __init__(self, private: Ed25519PrivateKey) -> None:
+        self._private = private
+
+    @classmethod
+    def load(cls, given: str) -> "Signer":
+        """given: an Ed25519 private key in PEM (PKCS#8), or the path of a file that holds one. Raises ValueError."""
+        text = given.strip()
+        if not text.startswith("-----BEGIN"):
+            try:
+                text = Path(text).read_text()
+            except OSError as error:
+                raise ValueError(f"the audit key cannot be read: {error.strerror}") from None
+        key = serialization.load_pem_private_key(text.encode(), password=None)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ValueError("the audit key must be an Ed25519 private key")
+        return cls(key)
+
+    @property
+    def public_key(self) -> str:
+        """32 bytes as 64 hex digits."""
+        return self._private.public_key().public_bytes_raw().hex()
+
+    def signed(self, statement: Mapping[str, Any]) -> dict[str, Any]:
+        """The statement with its `signature`, 64 bytes as hex."""
+        return {**statement, "signature": self._private.sign(_HEADS + canonical(dict(statement))).hex()}
+
+
+def new_key() -> str:
+    """A new private key in PEM (PKCS#8)."""
+    return (
+        Ed25519PrivateKey.generate()
+        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        .decode()
+    )
+
+
+def is_signed(statement: Mapping[str, Any], public_key: str) -> bool:
+    """Whether this key has signed exactly this."""
+    rest = {name: value for name, value in statement.items() if name != "signature"}
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key)).verify(
+            bytes.fromhex(statement["signature"]), _HEADS + canonical(rest)
+        )
+    except (InvalidSignature, KeyError, TypeError, ValueError):
+        return False
+    return True
