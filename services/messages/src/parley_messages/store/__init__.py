@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from parley_messages.store.audit import AuditQueries
 from parley_messages.store.members import MemberQueries
 from parley_messages.store.positions import PositionQueries
 from parley_messages.store.rooms import RoomQueries
@@ -25,6 +26,7 @@ class Store:
         self.streams = StreamQueries(connection)
         self.timeline = TimelineQueries(connection)
         self.positions = PositionQueries(connection)
+        self.audit = AuditQueries(connection)
 
 
 class Database:

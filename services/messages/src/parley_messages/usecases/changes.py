@@ -109,6 +109,23 @@ class Changes:
             body = frames.RoomLeft(at=row.at, actor_id=self.actor, room_id=room_id, to_seq=to_seq, reason=reason)
             self._committed.append(Committed("user", user, row.seq, render(user_stream(user), row.seq, body)))
 
+    async def audit(
+        self,
+        room_id: UUID,
+        action: str,
+        target_id: UUID | None = None,
+        reason: str | None = None,
+        **details: Any,  # Any: whatever JSON holds, and never text of messages
+    ) -> None:
+        """An entry of the room's audit trail, in the transaction of what it tells of, which holds the room's row.
+
+        action: named like the event's kind. target_id: whom or what it was done to: a user or a message. By the same
+        names details say the rest, in a word or two.
+        """
+        await self.store.audit.append(
+            room_id, action, actor_id=self.actor, target_id=target_id, reason=reason, details=details
+        )
+
     def _note(
         self,
         room_id: UUID,
