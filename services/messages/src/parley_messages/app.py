@@ -7,12 +7,14 @@ from parley_messages import handlers
 from parley_messages.clients import AuthClient
 from parley_messages.domain.rates import FloodLimit
 from parley_messages.epoch import Epoch
+from parley_messages.fanout import FanoutJob
 from parley_messages.jobs import RELAY_PAUSE_S, HeadsJob, HousekeepingJob, RelayJob
 from parley_messages.publisher import LivePublisher
 from parley_messages.settings import Settings
 from parley_messages.store import Database
 from parley_messages.tail import TailCache
 from parley_messages.usecases.members import Members
+from parley_messages.usecases.notifications import Notifications
 from parley_messages.usecases.positions import Positions
 from parley_messages.usecases.rooms import Rooms
 from parley_messages.usecases.send import SendUseCase
@@ -44,6 +46,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         async with running(SERVICE, settings) as service:
             publisher = LivePublisher(service.bus, tail)
             relay = RelayJob(database, service.bus, epoch, holder)
+            fanout = FanoutJob(database, publisher, relay.wake)
+
+            def advanced() -> None:
+                relay.wake()
+                fanout.wake()
+
             writer = Writer(
                 url=url,
                 application_name=f"{name} writer",
@@ -55,7 +63,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 flood=_flood(settings),
                 publisher=publisher,
                 on_connect=epoch.check,
-                advanced=relay.wake,
+                advanced=advanced,
             )
             await writer.start()
             auth = AuthClient(service.rpc)
@@ -65,6 +73,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 members=Members(database, publisher, auth, relay.wake),
                 send=SendUseCase(writer, auth),
                 timeline=Timeline(database),
+                notifications=Notifications(database, publisher, auth, relay.wake),
                 positions=Positions(database, service.bus),
                 sessions=Sessions(database, epoch, tail),
             )
@@ -79,6 +88,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                         HeadsJob(database, service.bus, epoch, holder, settings.heads_seconds).run,
                     ),
                     ("relay", RELAY_PAUSE_S, relay.run),
+                    ("fanout", 0.0, fanout.run),
                     ("housekeeping", HOUSEKEEPING_S, HousekeepingJob(database, holder, settings.log_days).run),
                 )
             ]

@@ -1,12 +1,14 @@
 """Verb → use case; the only module that knows both."""
 
 from parley_messages.usecases.members import Members
+from parley_messages.usecases.notifications import Notifications
 from parley_messages.usecases.positions import Positions
 from parley_messages.usecases.rooms import Rooms
 from parley_messages.usecases.send import SendUseCase
 from parley_messages.usecases.sessions import Sessions
 from parley_messages.usecases.timeline import Timeline
 from parley_shared.contracts import messages as contract
+from parley_shared.contracts import notifications as told
 from parley_shared.messaging.rpc import RpcServer
 
 
@@ -17,6 +19,7 @@ def register(
     members: Members,
     send: SendUseCase,
     timeline: Timeline,
+    notifications: Notifications,
     positions: Positions,
     sessions: Sessions,
 ) -> None:
@@ -39,6 +42,12 @@ def register(
     server.serve(contract.GET_MESSAGE, timeline.get)
     server.serve(contract.ROOM_EVENTS, timeline.room_events)
     server.serve(contract.USER_EVENTS, timeline.user_events)
+    server.serve(told.LIST_NOTIFICATIONS, notifications.page)
+    server.serve(told.READ_NOTIFICATIONS, notifications.read)
+    server.serve(told.SET_NOTIFY, notifications.set_level)
+    server.serve(told.LIST_BLOCKS, notifications.blocks)
+    server.serve(told.BLOCK_USER, notifications.block)
+    server.serve(told.UNBLOCK_USER, notifications.unblock)
     server.serve(contract.MARK_READ, positions.mark_read)
     server.serve(contract.FLUSH_POSITIONS, positions.flush)
     server.serve(contract.OPEN_SESSION, sessions.open)

@@ -30,7 +30,10 @@ RELAY_PAUSE_S = 0.25
 """Between two turns of the relay: what a stream has grown by meanwhile is told in one row. Search has two seconds."""
 WEEKS_AHEAD = 4
 PURGE_ROWS = 5_000
-PURGED_TABLES = ("message_revisions", "messages", "positions", "members")
+PURGED_TABLES = (
+    "message_revisions", "messages", "reactions", "thread_followers", "fanout", "notifications", "reports", "access_grants",
+    "sanctions", "positions", "members",
+)  # fmt: skip
 
 _relayed = Counter("parley_outbox_relayed", "Outbox rows acknowledged by JetStream")
 _oldest = Gauge("parley_outbox_rows", "Outbox rows read in the last turn")

@@ -32,8 +32,9 @@ def my_room(row: Row, last_message: Message | None = None) -> MyRoom:
         from_seq=row["from_seq"],
         head=row["head"],
         read_seq=row["read_seq"],
-        unread=max(0, row["n"] - row["read_n"]),
-        mentions=0,
+        unread=max(0, row["n"] - row["read_n"]) + row["replies"],
+        mentions=row["mentions"],
+        notify=row["notify"],
         member_count=row["member_count"],
         user_ids=row["user_ids"],
         last_message=last_message,
@@ -127,6 +128,13 @@ def event_body(row: Row, room_row: Row | None) -> frames.AnyEventBody:
             return frames.RoomDeleted(at=at, actor_id=actor)
         case "room.restored":
             return frames.RoomRestored(at=at, actor_id=actor)
+        case _:
+            return user_event(kind, at, actor, meta)
+
+
+def user_event(kind: str, at: datetime, actor: UUID | None, meta: dict[str, Any]) -> frames.AnyEventBody:
+    """An event of somebody's own stream; all that it says is in the log row."""
+    match kind:
         case "room.joined":
             return frames.RoomJoined(at=at, actor_id=actor, room_id=UUID(meta["room_id"]), from_seq=meta["from_seq"])
         case "room.left":
@@ -134,9 +142,10 @@ def event_body(row: Row, room_row: Row | None) -> frames.AnyEventBody:
                 at=at, actor_id=actor, room_id=UUID(meta["room_id"]), to_seq=meta["to_seq"], reason=meta["reason"]
             )
         case "notification.created":
-            return frames.NotificationCreated(
-                at=at, actor_id=actor, notification=msgspec.convert(meta["notification"], frames.Notification)
+            notification = msgspec.convert(
+                {**meta["notification"], "created_at": at, "read": False}, frames.Notification
             )
+            return frames.NotificationCreated(at=at, actor_id=actor, notification=notification)
         case "notification.read":
             return frames.NotificationRead(at=at, actor_id=actor, up_to=UUID(meta["up_to"]))
         case "account.updated":

@@ -212,7 +212,7 @@ notifications = Table(
     Column("kind", Text, nullable=False),
     Column("room_id", Uuid, nullable=False),
     Column("message_id", Uuid),
-    Column("message_seq", BigInteger),
+    Column("message_seq", BigInteger, nullable=False),
     Column("thread_root_id", Uuid),
     Column("actor_id", Uuid),
     Column("at", _instant, nullable=False),

@@ -108,7 +108,7 @@ async def test_adding_takes_effect_at_once_and_a_second_time_changes_nothing(sui
     assert (member.user_id, member.role, member.from_seq) == (guest.user_id, "moderator", 2)
     assert (await suite.add(owner, room.id, guest, "member")) == member
     assert (await suite.mine(guest, room.id)).head == 2
-    own = (await suite.own_events(guest))[-1].event
+    own = (await suite.own_events(guest))[0].event
     assert (own.room_id, own.from_seq, own.actor_id) == (room.id, 2, owner.user_id)
 
 

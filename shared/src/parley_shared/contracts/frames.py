@@ -8,6 +8,7 @@ import msgspec
 
 from parley_shared.contracts.auth import Me
 from parley_shared.contracts.messages import Message, MyRoom, Room, RoomRole, StreamStatus
+from parley_shared.contracts.presence import Status
 
 PROTOCOL = 1
 
@@ -75,6 +76,21 @@ class Leave(Command, frozen=True, kw_only=True, tag="leave"):
 class Refresh(Command, frozen=True, kw_only=True, tag="refresh"):
     id: int
     token: str
+
+
+class Typing(Command, frozen=True, kw_only=True, tag="typing"):
+    """Send it again every few seconds for as long as somebody types."""
+
+    room_id: UUID
+    on: bool = True
+    id: int | None = None
+
+
+class WatchPresence(Command, frozen=True, kw_only=True, tag="watch_presence"):
+    """Replaces the list of whom this socket watches."""
+
+    id: int
+    user_ids: list[UUID]
 
 
 class Ping(Command, frozen=True, kw_only=True, tag="ping"):
@@ -314,6 +330,23 @@ class Receipt(Frame, frozen=True, kw_only=True, tag="receipt"):
     user_id: UUID
     delivered_seq: int
     read_seq: int
+
+
+class TypingFrame(Frame, frozen=True, kw_only=True, tag="typing"):
+    """Somebody types in a room; it is over after so many milliseconds, unless it is said again. 0: it is over."""
+
+    room_id: UUID
+    user_id: UUID
+    for_ms: int
+
+
+class PresenceFrame(Frame, frozen=True, kw_only=True, tag="presence", omit_defaults=True):
+    """last_seen: when he was last connected, of who is offline. Who is invisible is offline to others."""
+
+    user_id: UUID
+    status: Status
+    last_seen: datetime | None = None
+    text: str | None = None
 
 
 class PingFrame(Frame, frozen=True, kw_only=True, tag="ping"):

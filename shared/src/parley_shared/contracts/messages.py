@@ -82,6 +82,8 @@ class MyRoom(Room, frozen=True, kw_only=True):
     """A room with what is the caller's own about it.
 
     head: the room's newest seq. from_seq: that of the caller's own joining. user_ids: the members of a direct room, else null.
+    unread: top-level messages after read_seq, and replies in threads that the caller follows. mentions: unread notifications.
+    notify: which notifications the room makes.
     """
 
     role: RoomRole
@@ -90,6 +92,7 @@ class MyRoom(Room, frozen=True, kw_only=True):
     read_seq: int
     unread: int
     mentions: int
+    notify: Literal["all", "mentions", "none"] = "all"
     member_count: int
     user_ids: list[UUID] | None = None
     last_message: Message | None = None

@@ -9,6 +9,8 @@ import msgspec
 
 from parley_messages.store.audit import AuditQueries
 from parley_messages.store.members import MemberQueries
+from parley_messages.store.moderation import GrantQueries, ReportQueries, SanctionQueries
+from parley_messages.store.notifications import BlockQueries, NotificationQueries
 from parley_messages.store.positions import PositionQueries
 from parley_messages.store.rooms import RoomQueries
 from parley_messages.store.streams import StreamQueries
@@ -26,7 +28,12 @@ class Store:
         self.streams = StreamQueries(connection)
         self.timeline = TimelineQueries(connection)
         self.positions = PositionQueries(connection)
+        self.sanctions = SanctionQueries(connection)
+        self.reports = ReportQueries(connection)
+        self.grants = GrantQueries(connection)
         self.audit = AuditQueries(connection)
+        self.notifications = NotificationQueries(connection)
+        self.blocks = BlockQueries(connection)
 
 
 class Database:

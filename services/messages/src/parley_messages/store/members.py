@@ -29,7 +29,9 @@ class MemberQueries:
         )
         return [(row[0], row[1]) for row in rows]
 
-    async def open(self, room_id: UUID, user_id: UUID, role: str, from_seq: int, at: datetime) -> None:
+    async def open(
+        self, room_id: UUID, user_id: UUID, role: str, from_seq: int, at: datetime, *, read_seq: int
+    ) -> None:
         """Begin an interval; what lies before it is read."""
         await self._connection.execute(
             "INSERT INTO messages.members (room_id, user_id, from_seq, role, joined_at) VALUES ($1, $2, $3, $4, $5)",
@@ -48,7 +50,7 @@ class MemberQueries:
             """,
             room_id,
             user_id,
-            from_seq,
+            read_seq,
         )
         await self._count(room_id, 1)
 

@@ -7,7 +7,18 @@ from uuid import UUID
 import asyncpg
 
 MINE = """
-    SELECT r.*, m.role, m.from_seq, coalesce(p.read_seq, 0) AS read_seq, coalesce(p.read_n, 0) AS read_n,
+    SELECT r.*, m.role, m.from_seq, m.notify, coalesce(p.read_seq, 0) AS read_seq, coalesce(p.read_n, 0) AS read_n,
+           (
+               SELECT count(*) FROM messages.thread_followers f
+               JOIN messages.messages x ON x.room_id = f.room_id AND x.thread_root_id = f.root_id
+                   AND x.seq > f.since_seq AND x.seq > coalesce(p.read_seq, 0) AND x.sender_id <> f.user_id
+               WHERE f.user_id = m.user_id AND f.room_id = r.id AND f.following
+           ) AS replies,
+           (
+               SELECT count(*) FROM messages.notifications x
+               WHERE x.user_id = m.user_id AND x.room_id = r.id AND x.message_seq > coalesce(p.read_seq, 0)
+                   AND x.seq > coalesce((SELECT up_to_seq FROM messages.notification_reads WHERE user_id = m.user_id), 0)
+           ) AS mentions,
            CASE WHEN r.kind = 'direct' THEN (
                SELECT array_agg(o.user_id ORDER BY o.user_id) FROM messages.members o
                WHERE o.room_id = r.id AND o.to_seq IS NULL

@@ -1,11 +1,13 @@
 """Stream logs: appending under the stream's row lock, and reading ranges."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from parley_messages.store.timeline import COLUMNS
 from parley_shared.ids import room_stream, user_stream
@@ -17,6 +19,17 @@ class Appended:
 
     seq: int
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UserEntry:
+    """An event for one user's own stream. meta: what its rendering needs."""
+
+    user_id: UUID
+    kind: str
+    actor: UUID | None
+    meta: dict[str, Any]
+    message_id: UUID | None = None
 
 
 class StreamQueries:
@@ -37,26 +50,45 @@ class StreamQueries:
         await self._log(room_stream(room_id), row[0], row[1], kind, actor, meta)
         return Appended(row[0], row[1])
 
-    async def append_users(
-        self, user_ids: list[UUID], kind: str, *, actor: UUID | None, metas: dict[UUID, dict[str, Any]]
-    ) -> dict[UUID, Appended]:
-        """One event in each user's own stream."""
+    async def append_users(self, entries: list[UserEntry]) -> list[Appended]:
+        """One event each in its user's own stream; of one user in this order. The streams are locked by user id."""
+        counts = Counter(entry.user_id for entry in entries)
+        users = sorted(counts)
         rows = await self._connection.fetch(
             "INSERT INTO messages.user_streams AS s (user_id, head, floor, last_at)"
-            " SELECT u, 1, 0, clock_timestamp() FROM unnest($1::uuid[]) AS u ORDER BY u"
-            " ON CONFLICT (user_id) DO UPDATE SET head = s.head + 1, last_at = greatest(clock_timestamp(), s.last_at)"
-            " RETURNING user_id, head, last_at",
-            user_ids,
+            " SELECT u, n, 0, clock_timestamp() FROM unnest($1::uuid[], $2::bigint[]) AS w (u, n) ORDER BY u"
+            " ON CONFLICT (user_id) DO UPDATE SET head = s.head + excluded.head,"
+            " last_at = greatest(clock_timestamp(), s.last_at) RETURNING user_id, head, last_at",
+            users,
+            [counts[user] for user in users],
         )
-        await self._connection.executemany(
-            "INSERT INTO messages.events (stream, seq, at, kind, actor, meta) VALUES ($1, $2, $3, $4, $5, $6)",
-            [(user_stream(row[0]), row[1], row[2], kind, actor, metas[row[0]]) for row in rows],
+        next_seq = {row[0]: row[1] - counts[row[0]] + 1 for row in rows}
+        at = {row[0]: row[2] for row in rows}
+        appended: list[Appended] = []
+        for entry in entries:
+            appended.append(Appended(next_seq[entry.user_id], at[entry.user_id]))
+            next_seq[entry.user_id] += 1
+        await self._connection.execute(
+            """
+            WITH logged AS (
+                INSERT INTO messages.events (stream, seq, at, kind, actor, message_id, meta)
+                SELECT stream, seq, at, kind, actor, message_id, meta::jsonb
+                FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::text[], $5::uuid[], $6::uuid[], $7::text[])
+                    AS w (stream, seq, at, kind, actor, message_id, meta)
+            )
+            INSERT INTO messages.outbox (stream, from_seq, to_seq, kinds)
+            SELECT stream, min(seq), max(seq), array_agg(DISTINCT kind)
+            FROM unnest($1::text[], $2::bigint[], $4::text[]) AS w (stream, seq, kind) GROUP BY stream
+            """,
+            [user_stream(entry.user_id) for entry in entries],
+            [row.seq for row in appended],
+            [row.at for row in appended],
+            [entry.kind for entry in entries],
+            [entry.actor for entry in entries],
+            [entry.message_id for entry in entries],
+            [msgspec.json.encode(entry.meta).decode() for entry in entries],
         )
-        await self._connection.executemany(
-            "INSERT INTO messages.outbox (stream, from_seq, to_seq, kinds) VALUES ($1, $2, $2, $3)",
-            [(user_stream(row[0]), row[1], [kind]) for row in rows],
-        )
-        return {row[0]: Appended(row[1], row[2]) for row in rows}
+        return appended
 
     async def _log(
         self, stream: str, seq: int, at: datetime, kind: str, actor: UUID | None, meta: dict[str, Any] | None

@@ -5,11 +5,27 @@ from typing import Any
 from uuid import UUID
 
 from parley_messages.publisher import Committed, LivePublisher, render
+from parley_messages.rendering import user_event
 from parley_messages.store import Store
+from parley_messages.store.notifications import NEVER_BY_READING
+from parley_messages.store.streams import Appended, UserEntry
 from parley_shared.contracts import frames
-from parley_shared.contracts.frames import AnyEventBody
+from parley_shared.contracts.frames import AnyEventBody, NotificationKind
 from parley_shared.contracts.messages import Room
-from parley_shared.ids import room_stream, user_stream
+from parley_shared.ids import new_id, room_stream, user_stream
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a user is to be told. message_seq: reading the room up to it reads the notification, too."""
+
+    user_id: UUID
+    kind: NotificationKind
+    room_id: UUID
+    actor_id: UUID | None
+    message_seq: int = NEVER_BY_READING
+    message_id: UUID | None = None
+    thread_root_id: UUID | None = None
 
 
 @dataclass(slots=True)
@@ -23,12 +39,15 @@ class Changes:
     actor: UUID | None
     _committed: list[Committed] = field(default_factory=list)
 
-    async def joined(self, room_id: UUID, user_id: UUID, role: str) -> int:
-        """`member.joined`, and the interval that begins with it. Returns from_seq."""
+    async def joined(self, room_id: UUID, user_id: UUID, role: str, *, invited: bool = False) -> int:
+        """`member.joined`, and the interval that begins with it. Returns from_seq.
+
+        invited: by somebody else, so that he has not even read that he is in.
+        """
         row = await self.store.streams.append_room(
             room_id, "member.joined", actor=self.actor, meta={"user_id": str(user_id), "role": role}
         )
-        await self.store.members.open(room_id, user_id, role, row.seq, row.at)
+        await self.store.members.open(room_id, user_id, role, row.seq, row.at, read_seq=row.seq - invited)
         self._note(
             room_id,
             row.seq,
@@ -86,28 +105,78 @@ class Changes:
 
     async def tell_joined(self, room_id: UUID, from_seqs: dict[UUID, int]) -> None:
         """`room.joined` in each user's own stream; the last thing of a transaction."""
-        users = sorted(from_seqs)
-        rows = await self.store.streams.append_users(
-            users,
-            "room.joined",
-            actor=self.actor,
-            metas={user: {"room_id": str(room_id), "from_seq": from_seqs[user]} for user in users},
+        await self._tell_users(
+            [
+                UserEntry(user, "room.joined", self.actor, {"room_id": str(room_id), "from_seq": from_seq})
+                for user, from_seq in from_seqs.items()
+            ]
         )
-        for user, row in rows.items():
-            body = frames.RoomJoined(at=row.at, actor_id=self.actor, room_id=room_id, from_seq=from_seqs[user])
-            self._committed.append(Committed("user", user, row.seq, render(user_stream(user), row.seq, body)))
 
     async def tell_left(self, room_id: UUID, users: list[UUID], to_seq: int, reason: str) -> None:
         """`room.left` in each user's own stream; the last thing of a transaction."""
-        rows = await self.store.streams.append_users(
-            sorted(users),
-            "room.left",
-            actor=self.actor,
-            metas={user: {"room_id": str(room_id), "to_seq": to_seq, "reason": reason} for user in users},
+        meta = {"room_id": str(room_id), "to_seq": to_seq, "reason": reason}
+        await self._tell_users([UserEntry(user, "room.left", self.actor, meta) for user in users])
+
+    async def notify(self, notices: list[Notice]) -> None:
+        """Notifications, and `notification.created` in each user's own stream; the last thing of a transaction."""
+        if not notices:
+            return
+        made = [(new_id(), notice) for notice in notices]
+        appended = await self._tell_users(
+            [
+                UserEntry(
+                    notice.user_id,
+                    "notification.created",
+                    notice.actor_id,
+                    {
+                        "notification": {
+                            "id": identifier,
+                            "kind": notice.kind,
+                            "room_id": notice.room_id,
+                            "message_id": notice.message_id,
+                            "thread_root_id": notice.thread_root_id,
+                            "actor_id": notice.actor_id,
+                        }
+                    },
+                    notice.message_id,
+                )
+                for identifier, notice in made
+            ]
         )
-        for user, row in rows.items():
-            body = frames.RoomLeft(at=row.at, actor_id=self.actor, room_id=room_id, to_seq=to_seq, reason=reason)
-            self._committed.append(Committed("user", user, row.seq, render(user_stream(user), row.seq, body)))
+        await self.store.notifications.insert(
+            [
+                (
+                    notice.user_id,
+                    row.seq,
+                    identifier,
+                    notice.kind,
+                    notice.room_id,
+                    notice.message_id,
+                    notice.message_seq,
+                    notice.thread_root_id,
+                    notice.actor_id,
+                    row.at,
+                )
+                for (identifier, notice), row in zip(made, appended, strict=True)
+            ]
+        )
+
+    async def notification_read(self, user_id: UUID, up_to: UUID) -> None:
+        await self._tell_users([UserEntry(user_id, "notification.read", user_id, {"up_to": str(up_to)})])
+
+    async def account_updated(self, user_id: UUID) -> None:
+        """What is one's own has changed: blocks, levels of notification."""
+        await self._tell_users([UserEntry(user_id, "account.updated", user_id, {})])
+
+    async def _tell_users(self, entries: list[UserEntry]) -> list[Appended]:
+        if not entries:
+            return []
+        appended = await self.store.streams.append_users(entries)
+        for entry, row in zip(entries, appended, strict=True):
+            body = user_event(entry.kind, row.at, entry.actor, entry.meta)
+            framed = render(user_stream(entry.user_id), row.seq, body)
+            self._committed.append(Committed("user", entry.user_id, row.seq, framed))
+        return appended
 
     async def audit(
         self,

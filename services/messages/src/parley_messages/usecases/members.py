@@ -9,7 +9,7 @@ from parley_messages.domain.access import Action, Standing, demand, demand_highe
 from parley_messages.publisher import LivePublisher
 from parley_messages.rendering import my_room
 from parley_messages.store import Database, Store
-from parley_messages.usecases.changes import Changes
+from parley_messages.usecases.changes import Changes, Notice
 from parley_messages.usecases.standing import stand
 from parley_shared.contracts import messages as contract
 from parley_shared.contracts.base import Empty
@@ -104,13 +104,19 @@ class Members:
             demand(standing, Action.INVITE)
             if command.role != "member":
                 demand(standing, Action.SET_ROLE)
-            if command.user_id not in known:
+            actor = command.actor.user_id
+            # Who has blocked somebody is, for that one, as if he did not exist; and the other way round.
+            if command.user_id not in known or await store.blocks.between(actor, [command.user_id]):
                 raise not_found("user")
-            changes = Changes(store, command.actor.user_id)
+            changes = Changes(store, actor)
             found = await store.members.current(command.room_id, command.user_id)
             if found is None:
-                from_seq = await changes.joined(command.room_id, command.user_id, command.role)
+                invited = command.user_id != actor
+                from_seq = await changes.joined(command.room_id, command.user_id, command.role, invited=invited)
                 await changes.tell_joined(command.room_id, {command.user_id: from_seq})
+                if invited:
+                    invitation = Notice(command.user_id, "invitation", command.room_id, actor, message_seq=from_seq)
+                    await changes.notify([invitation])
                 found = await store.members.current(command.room_id, command.user_id)
             answer = _member(found)
         await self._tell(changes)

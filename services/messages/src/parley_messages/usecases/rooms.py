@@ -95,18 +95,19 @@ class Rooms:
     async def direct(self, command: contract.CreateDirect) -> contract.RoomAnswer:
         """The room of exactly these people and the caller: the same people, the same room.
 
-        Raises Refused: INVALID for too many, NOT_REACHABLE for somebody who cannot be addressed.
+        Raises Refused: INVALID for too many, NOT_FOUND if somebody does not exist, cannot be addressed, or there is a block.
         """
         actor = command.actor.user_id
         people = sorted({*command.user_ids, actor})
         if len(people) > DIRECT_MEMBERS:
             raise invalid(user_ids=f"at most {DIRECT_MEMBERS} people with you")
         others = [user for user in people if user != actor]
-        if set(others) - await self._auth.known(others):
-            raise Refused(Code.NOT_FOUND, "Somebody of these is not reachable.")
+        known = await self._auth.known(others)
         key = ",".join(str(user) for user in people)
         room_id = new_id()
         async with self._database.begin() as store:
+            if set(others) - known or await store.blocks.between(actor, others):
+                raise Refused(Code.NOT_FOUND, "Somebody of these is not reachable.")
             made = await store.rooms.insert(
                 {
                     "id": room_id,

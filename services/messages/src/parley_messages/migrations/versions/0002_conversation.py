@@ -76,7 +76,7 @@ STATEMENTS = (
             CHECK (kind IN ('mention', 'direct', 'reply', 'invitation', 'access')),
         room_id uuid NOT NULL,
         message_id uuid,
-        message_seq bigint,
+        message_seq bigint NOT NULL,
         thread_root_id uuid,
         actor_id uuid,
         at timestamptz NOT NULL,
@@ -88,7 +88,7 @@ STATEMENTS = (
     CREATE UNIQUE INDEX uq_notifications_message_id ON messages.notifications (user_id, message_id, kind)
         WHERE message_id IS NOT NULL
     """,
-    "CREATE INDEX ix_notifications_room_id ON messages.notifications (user_id, room_id, seq)",
+    "CREATE INDEX ix_notifications_room_id ON messages.notifications (user_id, room_id, message_seq)",
     "CREATE INDEX ix_notifications_message_id ON messages.notifications (room_id, message_id)",
     """
     CREATE TABLE messages.notification_reads (
