@@ -9,10 +9,8 @@ from parley_shared.contracts import frames, live
 from parley_shared.contracts.base import Rpc, Wire
 from parley_shared.messaging.permissions import contracts
 
-_SERVER_FRAMES: tuple[type[frames.Frame], ...] = (
-    frames.Hello, frames.Ready, frames.Live, frames.SendAck, frames.Ack, frames.Error, frames.Event, frames.Receipt,
-    frames.PingFrame, frames.PongFrame, frames.Reconnect,
-)  # fmt: skip
+Schemas = dict[type[msgspec.Struct], dict[str, Any]]
+"""A reference to each type's schema. Two types of one name have longer names there, so that nobody else may make them up."""
 
 
 @cache
@@ -20,13 +18,14 @@ def asyncapi() -> dict[str, Any]:
     """The document."""
     commands: tuple[type[msgspec.Struct], ...] = get_args(frames.ClientFrame)
     verbs = contracts()
-    types: dict[str, type[msgspec.Struct]] = {f"frame_{kind.__name__}": kind for kind in (*commands, *_SERVER_FRAMES)}
+    server_frames = frames.Frame.__subclasses__()
+    types: dict[str, type[msgspec.Struct]] = {f"frame_{kind.__name__}": kind for kind in (*commands, *server_frames)}
     payloads: list[type[Wire]] = [live.Heads, live.AccountChanged, live.Advanced]
     for verb in verbs:
         payloads += [verb.request, verb.reply]
-    _, components = msgspec.json.schema_components(
-        [*types.values(), *payloads], ref_template="#/components/schemas/{name}"
-    )
+    described = list(dict.fromkeys((*types.values(), *payloads)))
+    found, components = msgspec.json.schema_components(described, ref_template="#/components/schemas/{name}")
+    schemas: Schemas = dict(zip(described, found, strict=True))
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -42,18 +41,24 @@ def asyncapi() -> dict[str, Any]:
             "socket": {
                 "address": "/api/v1/ws",
                 "servers": [{"$ref": "#/servers/gateway"}],
-                "messages": {name: _message(kind) for name, kind in types.items()},
+                "messages": {name: _message(schemas, kind) for name, kind in types.items()},
             },
-            **{_name(verb): _verb_channel(verb) for verb in verbs},
+            **{_name(verb): _verb_channel(schemas, verb) for verb in verbs},
             "live_events": _subject(
                 "parley.live.{kind}.{bucket}.{id}", "Hints: a run of event frames, one a line.", None
             ),
-            "live_heads": _subject("parley.live.{kind}.{bucket}.heads", "The newest seqs of a bucket.", live.Heads),
+            "live_heads": _subject(
+                "parley.live.{kind}.{bucket}.heads", "The newest seqs of a bucket.", _message(schemas, live.Heads)
+            ),
             "live_account": _subject(
-                "parley.live.account.{bucket}.{id}", "A user's tokens were revoked.", live.AccountChanged
+                "parley.live.account.{bucket}.{id}",
+                "A user's tokens were revoked.",
+                _message(schemas, live.AccountChanged),
             ),
             "advanced": _subject(
-                "parley.evt.messages.v1.advanced.{bucket}", "JetStream: a stream has grown.", live.Advanced
+                "parley.evt.messages.v1.advanced.{bucket}",
+                "JetStream: a stream has grown.",
+                _message(schemas, live.Advanced),
             ),
         },
         "operations": {
@@ -65,7 +70,7 @@ def asyncapi() -> dict[str, Any]:
             "toClient": {
                 "action": "send",
                 "channel": {"$ref": "#/channels/socket"},
-                "messages": [{"$ref": f"#/channels/socket/messages/frame_{kind.__name__}"} for kind in _SERVER_FRAMES],
+                "messages": [{"$ref": f"#/channels/socket/messages/frame_{kind.__name__}"} for kind in server_frames],
             },
             **{
                 f"serve_{_name(verb)}": {
@@ -89,27 +94,26 @@ def _name(verb: Rpc[Any, Any]) -> str:
     return f"{verb.owner}_{verb.side}_{verb.verb}"
 
 
-def _message(kind: type[msgspec.Struct]) -> dict[str, Any]:
+def _message(schemas: Schemas, kind: type[msgspec.Struct]) -> dict[str, Any]:
     return {
         "contentType": "application/json",
         "summary": (kind.__doc__ or "").strip().split("\n")[0],
-        "payload": {"$ref": f"#/components/schemas/{kind.__name__}"},
+        "payload": schemas[kind],
     }
 
 
-def _verb_channel(verb: Rpc[Any, Any]) -> dict[str, Any]:
+def _verb_channel(schemas: Schemas, verb: Rpc[Any, Any]) -> dict[str, Any]:
     return {
         "address": verb.subject,
         "servers": [{"$ref": "#/servers/nats"}],
-        "messages": {"request": _message(verb.request), "reply": _message(verb.reply)},
+        "messages": {"request": _message(schemas, verb.request), "reply": _message(schemas, verb.reply)},
     }
 
 
-def _subject(address: str, description: str, payload: type[Wire] | None) -> dict[str, Any]:
-    message = {"contentType": "application/json"} if payload is None else _message(payload)
+def _subject(address: str, description: str, message: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "address": address,
         "description": description,
         "servers": [{"$ref": "#/servers/nats"}],
-        "messages": {"message": message},
+        "messages": {"message": message or {"contentType": "application/json"}},
     }

@@ -36,6 +36,11 @@ _BY_STATUS = {
 }
 
 
+def title(code: Code) -> str:
+    """For people, the same for every problem of this code."""
+    return _TITLES.get(code, STATUS[code].phrase)
+
+
 def request_id(request: Request) -> str:
     """One for each request, in its answer, its problem document and its log lines."""
     found = getattr(request.state, "request_id", None)
@@ -49,7 +54,7 @@ def problem(request: Request, refusal: Refused, *, status: int | None = None) ->
     code = STATUS[refusal.code].value if status is None else status
     body: dict[str, Any] = {
         "type": "about:blank",
-        "title": _TITLES.get(refusal.code, STATUS[refusal.code].phrase),
+        "title": title(refusal.code),
         "status": code,
         "detail": refusal.detail,
         "code": str(refusal.code),

@@ -1,4 +1,4 @@
-"""OpenAPI that is whole: response schemas come from the contracts themselves."""
+"""OpenAPI that is whole: response schemas come from the contracts themselves, and each problem has its place."""
 
 from typing import Any
 
@@ -8,9 +8,11 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from parley_gateway.examples import example
+from parley_gateway.problems import MEDIA_TYPE, title
 from parley_shared.contracts.base import Wire
+from parley_shared.errors import STATUS, Code
 
-PROBLEM = {
+PROBLEM: dict[str, Any] = {
     "type": "object",
     "description": "RFC 9457. `code` is stable; `detail` is for people.",
     "required": ["type", "title", "status", "detail", "code", "request_id"],
@@ -35,34 +37,100 @@ PROBLEM = {
     },
 }
 
-_PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_NAMED = "x-problems"
+"""Where a route's own codes wait until the document is made."""
+_SIGNED_IN = (Code.UNAUTHENTICATED, Code.BAD_TOKEN, Code.TOKEN_EXPIRED)
+_WITH_BODY = (Code.BAD_REQUEST, Code.BAD_TEXT, Code.TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE)
+_ALWAYS = (Code.UNAVAILABLE, Code.INTERNAL)
+
 _documented: dict[str, type[Wire]] = {}
 
 
 def answers(
     reply: type[Wire] | None, status: int = 200, *, also: int | None = None, problems: str = ""
 ) -> dict[str, Any]:
-    """Keyword arguments of a route: its status, its reply's schema, and which problems it knows beside the common ones."""
+    """Keyword arguments of a route: its status, its reply's schema, and its own problems, separated by commas.
+
+    Those that follow from its parameters, its body or its token are known without being named (see `_codes`).
+    """
     content: dict[str, Any] = {}
     if reply is not None:
         _documented[reply.__name__] = reply
         content = {
             "content": {
-                "application/json": {
-                    "schema": {"$ref": f"#/components/schemas/{reply.__name__}"},
-                    "example": example(reply),
-                }
+                "application/json": {"schema": {"$ref": f"#/components/schemas/{reply.__name__}"}},
             },
         }
     responses: dict[int | str, dict[str, Any]] = {status: {"description": "Done.", **content}}
     if also is not None:
         responses[also] = {"description": "It was so already.", **content}
-    responses["4XX"] = {"description": f"A problem document. {problems}".strip(), "content": _PROBLEM_CONTENT}
-    responses["5XX"] = {
-        "description": "A problem document. unavailable: send it again after retry_after_ms.",
-        "content": _PROBLEM_CONTENT,
+    named = [Code(code.strip()) for code in problems.split(",") if code.strip()]
+    return {
+        "status_code": status,
+        "responses": responses,
+        "response_model": None,
+        "openapi_extra": {_NAMED: named},
     }
-    return {"status_code": status, "responses": responses, "response_model": None}
+
+
+def _codes(path: str, operation: dict[str, Any], named: list[Code]) -> list[Code]:
+    """Every problem that an operation may answer with."""
+    parameters = {parameter["name"] for parameter in operation.get("parameters", ())}
+    codes = list(named)
+    if "security" in operation:
+        codes += _SIGNED_IN
+    if "{" in path:
+        codes.append(Code.NOT_FOUND)
+    if "requestBody" in operation:
+        codes += _WITH_BODY
+    if parameters or "requestBody" in operation:
+        codes.append(Code.INVALID)
+    if "cursor" in parameters:
+        codes.append(Code.BAD_CURSOR)
+    return list(dict.fromkeys((*codes, *_ALWAYS)))
+
+
+def _described(codes: list[Code], named: list[Code]) -> dict[str, Any]:
+    """OpenAPI responses: one for refusals and one for failures, with an example of each code."""
+    said = {
+        "4XX": f"A problem document. {', '.join(named)}".strip(),
+        "5XX": "A problem document. unavailable: send it again after retry_after_ms.",
+    }
+    return {
+        statuses: {
+            "description": description,
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {
+                        str(code): {"value": _problem(code)}
+                        for code in codes
+                        if str(STATUS[code].value)[0] == statuses[0]
+                    },
+                }
+            },
+        }
+        for statuses, description in said.items()
+    }
+
+
+def _problem(code: Code) -> dict[str, Any]:
+    said = {
+        "title": title(code),
+        "status": STATUS[code].value,
+        "detail": "What happened, for people.",
+        "code": str(code),
+    }
+    return {**PROBLEM["example"], **said}
+
+
+def _give_examples(responses: dict[str, Any]) -> None:
+    """Only now: FastAPI leaves out of an example whatever is null, which a reader of it may not."""
+    for answer in responses.values():
+        content = answer.get("content", {}).get("application/json", {})
+        reply = _documented.get(content.get("schema", {}).get("$ref", "").rpartition("/")[2])
+        if reply is not None:
+            content["example"] = example(reply)
 
 
 def _request_example(schema: dict[str, Any]) -> dict[str, Any]:
@@ -89,10 +157,14 @@ def install(app: FastAPI) -> None:
             schemas["Problem"] = PROBLEM
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
-            for path in schema["paths"].values():
-                for operation in path.values():
+            for path, operations in schema["paths"].items():
+                for operation in operations.values():
                     # FastAPI's own 422 would promise another document than the one that is sent.
-                    operation.get("responses", {}).pop("422", None)
+                    operation["responses"].pop("422", None)
+                    _give_examples(operation["responses"])
+                    if _NAMED in operation:
+                        named = operation.pop(_NAMED)
+                        operation["responses"].update(_described(_codes(path, operation, named), named))
                     for content in operation.get("requestBody", {}).get("content", {}).values():
                         content["example"] = _request_example(schemas[content["schema"]["$ref"].rpartition("/")[2]])
             app.openapi_schema = schema

@@ -56,7 +56,9 @@ class TokenAnswer(Wire, frozen=True, kw_only=True, omit_defaults=True):
 @router.post(
     "/register",
     summary="Register",
-    **answers(contract.Me, 201, problems="username_taken, weak_password, bad_invite, rate_limited"),
+    **answers(
+        contract.Me, 201, problems="username_taken, weak_password, bad_invite, registration_closed, rate_limited"
+    ),
 )
 async def register(body: Registration, rpc: Calls, peer: Peer) -> Response:
     """A new account. `invite` where registration is by invitation, or for the first admin."""
@@ -73,7 +75,7 @@ async def register(body: Registration, rpc: Calls, peer: Peer) -> Response:
     return json_answer(me, 201)
 
 
-@router.post("/token", summary="Sign in", **answers(TokenAnswer, problems="bad_credentials, rate_limited"))
+@router.post("/token", summary="Sign in", **answers(TokenAnswer, problems="bad_credentials, forbidden, rate_limited"))
 async def token(
     request: Request,
     wired: Wired,
@@ -91,7 +93,7 @@ async def token(
     return _answer(request, wired, tokens, cookies=cookies)
 
 
-@router.post("/refresh", summary="A new pair of tokens", **answers(TokenAnswer, problems="bad_credentials"))
+@router.post("/refresh", summary="A new pair of tokens", **answers(TokenAnswer, problems="bad_credentials, bad_origin"))
 async def refresh(request: Request, wired: Wired, peer: Peer, body: RefreshBody) -> Response:
     """Refresh tokens work once; the answer brings the next. Using an old one again ends the session."""
     found, cookies = _refresh_token(request, wired, body.refresh_token)
@@ -99,7 +101,7 @@ async def refresh(request: Request, wired: Wired, peer: Peer, body: RefreshBody)
     return _answer(request, wired, tokens, cookies=cookies)
 
 
-@router.post("/logout", summary="End this session", **answers(None, 204))
+@router.post("/logout", summary="End this session", **answers(None, 204, problems="bad_origin"))
 async def logout(request: Request, wired: Wired, body: RefreshBody) -> Response:
     """Its tokens and sockets end with it, everywhere, within two seconds."""
     found, cookies = _refresh_token(request, wired, body.refresh_token)

@@ -46,13 +46,15 @@ async def update_user(user_id: UUID, body: AccountChange, caller: Caller, token:
 
 
 @router.post(
-    "/users/{user_id}/reset-code", summary="A one-use code for a new password", **answers(contract.OneTimeCode, 201)
+    "/users/{user_id}/reset-code",
+    summary="A one-use code for a new password",
+    **answers(contract.OneTimeCode, 201, problems="forbidden"),
 )
 async def reset_code(user_id: UUID, caller: Caller, token: Token, rpc: Calls) -> Response:
     request = contract.AdminResetCode(actor=caller, token=token, user_id=user_id)
     return json_answer(await rpc.call(contract.ADMIN_RESET_CODE, request), 201)
 
 
-@router.post("/invites", summary="A one-use invitation", **answers(contract.OneTimeCode, 201))
+@router.post("/invites", summary="A one-use invitation", **answers(contract.OneTimeCode, 201, problems="forbidden"))
 async def invite(caller: Caller, token: Token, rpc: Calls) -> Response:
     return json_answer(await rpc.call(contract.ADMIN_INVITE, contract.AdminInvite(actor=caller, token=token)), 201)

@@ -65,7 +65,12 @@ async def page(
 @router.post(
     "/rooms/{room_id}/messages",
     summary="Send a message",
-    **answers(SentMessage, 201, also=200, problems="not_a_member, rate_limited, idempotency_mismatch"),
+    **answers(
+        SentMessage,
+        201,
+        also=200,
+        problems="not_a_member, not_reachable, muted, slow_mode, rate_limited, deleted, idempotency_mismatch",
+    ),
 )
 async def send(room_id: UUID, body: NewMessage, caller: Caller, wired: Wired) -> Response:
     """Committed when it is answered. A retry with the same client_msg_id answers the same message, `duplicate: true`."""
@@ -88,13 +93,21 @@ async def send(room_id: UUID, body: NewMessage, caller: Caller, wired: Wired) ->
     return json_answer(answer, 200 if accepted.duplicate else 201)
 
 
-@router.get("/rooms/{room_id}/messages/{message_id}", summary="One message", **answers(contract.Message))
+@router.get(
+    "/rooms/{room_id}/messages/{message_id}",
+    summary="One message",
+    **answers(contract.Message, problems="not_a_member"),
+)
 async def get_message(room_id: UUID, message_id: UUID, caller: Caller, rpc: Calls) -> Response:
     request = contract.MessageRequest(actor=caller, room_id=room_id, message_id=message_id)
     return json_answer(await rpc.call(contract.GET_MESSAGE, request))
 
 
-@router.get("/rooms/{room_id}/events", summary="What changed in a room", **answers(contract.Events, problems="resync"))
+@router.get(
+    "/rooms/{room_id}/events",
+    summary="What changed in a room",
+    **answers(contract.Events, problems="not_a_member, resync"),
+)
 async def room_events(
     room_id: UUID, caller: Caller, rpc: Calls, paging: Pages, after: Annotated[int, Query(ge=0, le=2**62)] = 0
 ) -> Response:
@@ -112,7 +125,7 @@ async def user_events(
     return json_answer(await rpc.call(contract.USER_EVENTS, request))
 
 
-@router.put("/rooms/{room_id}/read", summary="Read up to here", **answers(contract.ReadState))
+@router.put("/rooms/{room_id}/read", summary="Read up to here", **answers(contract.ReadState, problems="not_a_member"))
 async def mark_read(room_id: UUID, body: ReadUpTo, caller: Caller, rpc: Calls) -> Response:
     """Positions only grow."""
     return json_answer(

@@ -107,7 +107,9 @@ async def get_room(room_id: UUID, caller: Caller, rpc: Calls) -> Response:
 
 
 @router.patch(
-    "/rooms/{room_id}", summary="Change a room", **answers(contract.MyRoom, problems="forbidden, rev_conflict")
+    "/rooms/{room_id}",
+    summary="Change a room",
+    **answers(contract.MyRoom, problems="forbidden, fixed_members, rev_conflict"),
 )
 async def update_room(room_id: UUID, body: RoomChange, caller: Caller, rpc: Calls) -> Response:
     request = contract.UpdateRoom(
@@ -124,7 +126,7 @@ async def update_room(room_id: UUID, body: RoomChange, caller: Caller, rpc: Call
     return _room(await rpc.call(contract.UPDATE_ROOM, request))
 
 
-@router.delete("/rooms/{room_id}", summary="Delete a room", **answers(None, 204, problems="forbidden"))
+@router.delete("/rooms/{room_id}", summary="Delete a room", **answers(None, 204, problems="forbidden, fixed_members"))
 async def delete_room(room_id: UUID, caller: Caller, rpc: Calls) -> Response:
     """Gone for everybody at once; its owners may restore it for seven days."""
     await rpc.call(contract.DELETE_ROOM, contract.RoomRequest(actor=caller, room_id=room_id))
@@ -141,7 +143,7 @@ async def join(room_id: UUID, caller: Caller, rpc: Calls) -> Response:
     return _room(await rpc.call(contract.JOIN, contract.RoomRequest(actor=caller, room_id=room_id)))
 
 
-@router.post("/rooms/{room_id}/leave", summary="Leave", **answers(None, 204, problems="last_owner"))
+@router.post("/rooms/{room_id}/leave", summary="Leave", **answers(None, 204, problems="fixed_members, last_owner"))
 async def leave(room_id: UUID, caller: Caller, rpc: Calls) -> Response:
     await rpc.call(contract.LEAVE, contract.RoomRequest(actor=caller, room_id=room_id))
     return nothing()
@@ -153,7 +155,11 @@ async def list_members(room_id: UUID, caller: Caller, rpc: Calls, page: Pages) -
     return json_answer(await rpc.call(contract.LIST_MEMBERS, request))
 
 
-@router.post("/rooms/{room_id}/members", summary="Add somebody", **answers(contract.Member, 201, problems="forbidden"))
+@router.post(
+    "/rooms/{room_id}/members",
+    summary="Add somebody",
+    **answers(contract.Member, 201, problems="not_a_member, forbidden, fixed_members"),
+)
 async def add_member(room_id: UUID, body: NewMember, caller: Caller, rpc: Calls) -> Response:
     """At once; he is told."""
     request = contract.AddMember(actor=caller, room_id=room_id, user_id=body.user_id, role=body.role)
@@ -163,7 +169,7 @@ async def add_member(room_id: UUID, body: NewMember, caller: Caller, rpc: Calls)
 @router.patch(
     "/rooms/{room_id}/members/{user_id}",
     summary="Give a role",
-    **answers(contract.Member, problems="forbidden, last_owner"),
+    **answers(contract.Member, problems="forbidden, fixed_members, last_owner"),
 )
 async def update_member(room_id: UUID, user_id: UUID, body: MemberChange, caller: Caller, rpc: Calls) -> Response:
     request = contract.UpdateMember(actor=caller, room_id=room_id, user_id=user_id, role=body.role)
@@ -171,14 +177,18 @@ async def update_member(room_id: UUID, user_id: UUID, body: MemberChange, caller
 
 
 @router.delete(
-    "/rooms/{room_id}/members/{user_id}", summary="Remove somebody", **answers(None, 204, problems="forbidden")
+    "/rooms/{room_id}/members/{user_id}",
+    summary="Remove somebody",
+    **answers(None, 204, problems="forbidden, fixed_members"),
 )
 async def remove_member(room_id: UUID, user_id: UUID, caller: Caller, rpc: Calls) -> Response:
     await rpc.call(contract.REMOVE_MEMBER, contract.RemoveMember(actor=caller, room_id=room_id, user_id=user_id))
     return nothing()
 
 
-@router.post("/direct", summary="The room of these people", **answers(contract.MyRoom, 201, also=200))
+@router.post(
+    "/direct", summary="The room of these people", **answers(contract.MyRoom, 201, also=200, problems="not_reachable")
+)
 async def direct(body: People, caller: Caller, rpc: Calls) -> Response:
     """The same people, the same room; at most eight with the caller."""
     answer = await rpc.call(contract.CREATE_DIRECT, contract.CreateDirect(actor=caller, user_ids=body.user_ids))
