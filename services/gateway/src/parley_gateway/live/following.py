@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Coroutine
 from typing import Protocol
+from uuid import UUID
 
 import msgspec
 
@@ -17,7 +18,23 @@ from parley_shared.errors import Refused
 from parley_shared.ids import room_stream
 from parley_shared.messaging.rpc import RpcClient
 
-_decode_event = msgspec.json.Decoder(frames.Event).decode
+
+class _Body(msgspec.Struct, frozen=True):
+    """As much of an event as matters here. Of other kinds there may be more tomorrow than this gateway knows."""
+
+    kind: str
+    room_id: UUID | None = None
+    from_seq: int = 0
+    to_seq: int = 0
+
+
+class _Event(msgspec.Struct, frozen=True):
+    event: _Body
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+_JOINED = frames.RoomJoined.__struct_config__.tag
+_LEFT = frames.RoomLeft.__struct_config__.tag
 
 
 class Follower(Reader, Protocol):
@@ -62,11 +79,13 @@ class Following:
         """An event of the user's own stream: it says where he is a member from now on."""
         payload = item.framed[item.framed.index(b"{") :]
         body = _decode_event(payload).event
-        if isinstance(body, frames.RoomJoined):
+        if body.room_id is None:
+            return
+        if body.kind == _JOINED:
             stream = room_stream(body.room_id)
             self.streams.add(stream)
             self._follower.spawn(self.attach([(stream, body.from_seq - 1)]))
-        elif isinstance(body, frames.RoomLeft):
+        elif body.kind == _LEFT:
             stream = room_stream(body.room_id)
             self.streams.discard(stream)
             self._hubs.leave(self._follower, stream, body.to_seq)
