@@ -9,15 +9,16 @@ import asyncpg
 
 from tests.conftest import Suite
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
 WITHIN_S = 60.0
 
 
-async def shown(suite: Suite, example: str) -> str:
-    """What it prints, once it has ended with 0."""
+async def shown(suite: Suite, *words: str) -> str:
+    """What Python prints, given these arguments, once it has ended with 0."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        str(EXAMPLES / example),
+        *words,
         env={**suite.environment, "PARLEY_URL": suite.urls[0]},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -42,7 +43,7 @@ async def test_every_example_is_run_here() -> None:
 
 
 async def test_two_people_talk_over_the_raw_protocol_and_one_comes_back(suite: Suite) -> None:
-    output = await shown(suite, "websocket_chat.py")
+    output = await shown(suite, str(EXAMPLES / "websocket_chat.py"))
     frames = re.findall(r'^ *(alice|bob) (→|←) \{"type": "(\w+)"', output, re.MULTILINE)
     for way, kind in (("←", "hello"), ("→", "auth"), ("←", "ready"), ("←", "live"), ("→", "send"), ("←", "ack")):
         assert ("bob", way, kind) in frames
@@ -54,7 +55,7 @@ async def test_two_people_talk_over_the_raw_protocol_and_one_comes_back(suite: S
 
 
 async def test_another_program_verifies_tokens_and_old_refresh_tokens_end_the_session(suite: Suite) -> None:
-    output = await shown(suite, "jwt_auth.py")
+    output = await shown(suite, str(EXAMPLES / "jwt_auth.py"))
     assert re.search(r"^accepted: user [0-9a-f-]{36}, session [0-9a-f-]{36}, role user$", output, re.MULTILINE)
     refused = dict(re.findall(r"^refused, (.*): (\w+)$", output, re.MULTILINE))
     assert refused == {
@@ -70,7 +71,7 @@ async def test_another_program_verifies_tokens_and_old_refresh_tokens_end_the_se
 
 
 async def test_group_commit_leaves_no_holes_and_no_schema_behind(suite: Suite) -> None:
-    output = await shown(suite, "async_postgres.py")
+    output = await shown(suite, str(EXAMPLES / "async_postgres.py"))
     assert re.search(r"^one commit a row: +[\d,]+ rows/s", output, re.MULTILINE)
     assert re.search(r"^group commit: +[\d,]+ rows/s", output, re.MULTILINE)
     assert "room 2 took seq 401 to 420 meanwhile; room 1 waits: True" in output
@@ -80,3 +81,15 @@ async def test_group_commit_leaves_no_holes_and_no_schema_behind(suite: Suite) -
         assert await connection.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'example%'") == 0
     finally:
         await connection.close()
+
+
+async def test_the_programs_in_the_sdks_readme_run_one_after_the_other(suite: Suite, tmp_path: Path) -> None:
+    text = (ROOT / "clients" / "python" / "README.md").read_text()
+    text = text.replace("http://127.0.0.1:8000", suite.urls[0]).replace("tempfile.gettempdir()", repr(str(tmp_path)))
+    programs = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    outputs = [await shown(suite, "-c", program) for program in programs]
+    start, events, errors, tokens = outputs
+    assert start.startswith("2 ")
+    assert "3: Is anybody there?" in events
+    assert errors == "rev_conflict cool\n"
+    assert tokens == "signed in as dora\nstill dora\n"
