@@ -47,6 +47,14 @@ RESUME_BYTES = 1_048_576
 """Bytes of frames replayed in one resume."""
 WATCH_USERS = 200
 """Users whose presence one connection watches."""
+PRESENCE_TEXT_CHARS = 100
+"""Characters in the text that somebody sets beside his presence."""
+TYPING_MS = 6_000
+"""Milliseconds after which typing is over by itself."""
+TYPING_EVERY_MS = 3_000
+"""Milliseconds between two typing hints of one user in one room; the newest of those in between is sent at their end."""
+PRESENCE_WINDOW_MS = 1_000
+"""Milliseconds in which changes of presence are gathered; the newest of each user is sent."""
 SLOW_READER_EVENTS = 256
 """Events that may wait for a reader before it is closed with 4008."""
 SLOW_READER_BYTES = 1_048_576
@@ -59,8 +67,20 @@ ROOM_UNDO_DAYS = 7
 """Days in which an owner may undo the deletion of a room."""
 IDEMPOTENCY_HOURS = 24
 """Hours that an Idempotency-Key is remembered."""
+REACTION_KINDS = 20
+"""Different reactions that one message takes."""
+REACTION_USERS = 20
+"""People named for a reaction, the first ones; `count` counts all."""
 RECIPIENTS_LISTED = 100
 """Members up to which receipts and typing name people; above, counts only."""
+REASON_CHARS = 500
+"""Characters in the reason of a mute, kick, ban, deletion or report, and in a report's resolution."""
+SANCTION_MINUTES = 525_600
+"""Minutes of a mute or ban with an end, at most."""
+ACCESS_MINUTES = 1_440
+"""Minutes for which an admin may be granted a room's content, at most."""
+RETENTION_DAYS = 3_650
+"""Days that a room may keep its messages, at most, if not for ever."""
 EVENT_BUCKETS = 64
 """Buckets of JetStream subjects."""
 LIVE_BUCKETS = 256

@@ -1,10 +1,11 @@
 """Live subjects: core NATS, hints that may be lost, late or swapped. State is the truth, and heads repair.
 
-`parley.live.<room|user|account|typing>.<bucket 0–255>.<id>`
+`parley.live.<room|user|account|presence|typing>.<bucket 0–255>.<id>`
 
 A durable event on `room` and `user` carries `Parley-Seqs: <first>-<last>`; its payload is that many event frames, each one
 line of JSON as clients read it, separated by a newline. A change of membership travels alone, with `Parley-Members: +id,-id`.
 Without a seq header it is a hint of `Parley-Kind`: `receipt` (one frame for clients). The id `heads` carries `Heads`.
+`presence` (by user) carries `PresenceChanged`; `typing` (by room) carries `TypingHint`, from gateway to gateways.
 """
 
 from typing import Literal
@@ -13,7 +14,7 @@ from uuid import UUID
 from parley_shared.contracts.base import Wire
 from parley_shared.ids import live_bucket
 
-LiveKind = Literal["room", "user", "account", "typing"]
+LiveKind = Literal["room", "user", "account", "presence", "typing"]
 
 HEADER_SEQS = "Parley-Seqs"
 HEADER_MEMBERS = "Parley-Members"
@@ -48,6 +49,14 @@ class AccountChanged(Wire, frozen=True, kw_only=True):
 
     user_id: UUID
     cursor: int
+
+
+class TypingHint(Wire, frozen=True, kw_only=True):
+    """Somebody types in a room, for so many milliseconds unless more is said; 0: no more. hidden_from: who is not told."""
+
+    user_id: UUID
+    for_ms: int
+    hidden_from: list[UUID]
 
 
 class Advanced(Wire, frozen=True, kw_only=True):

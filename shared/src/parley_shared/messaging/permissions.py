@@ -14,6 +14,7 @@ _LIVE_PUBLISHERS: dict[str, tuple[Service, ...]] = {
     "room": ("messages",),
     "user": ("messages",),
     "account": ("auth",),
+    "presence": ("presence",),
     "typing": ("gateway",),
 }
 _EVENT_OWNERS: tuple[Service, ...] = ("messages",)
