@@ -20,6 +20,7 @@ from parley_messages.usecases.rooms import Rooms
 from parley_messages.usecases.send import SendUseCase
 from parley_messages.usecases.sessions import Sessions
 from parley_messages.usecases.timeline import Timeline
+from parley_messages.usecases.visibility import Visibility
 from parley_messages.writer import Writer
 from parley_shared import process
 from parley_shared.contracts.messages import READY
@@ -76,6 +77,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 notifications=Notifications(database, publisher, auth, relay.wake),
                 positions=Positions(database, service.bus),
                 sessions=Sessions(database, epoch, tail),
+                visibility=Visibility(database),
             )
             service.health.add("database", lambda: _migrated(database))
             service.health.add("writer", lambda: _writing(writer))

@@ -7,8 +7,10 @@ from parley_messages.usecases.rooms import Rooms
 from parley_messages.usecases.send import SendUseCase
 from parley_messages.usecases.sessions import Sessions
 from parley_messages.usecases.timeline import Timeline
+from parley_messages.usecases.visibility import Visibility
 from parley_shared.contracts import messages as contract
 from parley_shared.contracts import notifications as told
+from parley_shared.contracts import visibility as seen
 from parley_shared.messaging.rpc import RpcServer
 
 
@@ -22,6 +24,7 @@ def register(
     notifications: Notifications,
     positions: Positions,
     sessions: Sessions,
+    visibility: Visibility,
 ) -> None:
     server.serve(contract.CREATE_ROOM, rooms.create)
     server.serve(contract.CREATE_DIRECT, rooms.direct)
@@ -54,3 +57,5 @@ def register(
     server.serve(contract.REPLAY, sessions.replay)
     server.serve(contract.HUB_RANGE, sessions.hub_range)
     server.serve(contract.STREAM_HEADS, sessions.heads)
+    server.serve(seen.MAY_SEE, visibility.may_see)
+    server.serve(seen.MAY_TYPE, visibility.may_type)

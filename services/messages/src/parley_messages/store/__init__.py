@@ -15,6 +15,7 @@ from parley_messages.store.positions import PositionQueries
 from parley_messages.store.rooms import RoomQueries
 from parley_messages.store.streams import StreamQueries
 from parley_messages.store.timeline import TimelineQueries
+from parley_messages.store.visibility import VisibilityQueries
 
 __all__ = ["Database", "Store"]
 
@@ -27,6 +28,7 @@ class Store:
         self.members = MemberQueries(connection)
         self.streams = StreamQueries(connection)
         self.timeline = TimelineQueries(connection)
+        self.visibility = VisibilityQueries(connection)
         self.positions = PositionQueries(connection)
         self.sanctions = SanctionQueries(connection)
         self.reports = ReportQueries(connection)
