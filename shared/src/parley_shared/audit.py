@@ -13,14 +13,19 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import SecretStr
+
+from parley_shared.contracts.audit import AuditEntry, AuditHeads
 
 FORMAT = "parley-audit/1"
 Area = Literal["accounts", "rooms"]
@@ -106,6 +111,12 @@ class Signer:
             raise ValueError("the audit key must be an Ed25519 private key")
         return cls(key)
 
+    @classmethod
+    def given(cls, secret: SecretStr | None) -> "Signer | None":
+        """From a setting; None where it is not set."""
+        text = "" if secret is None else secret.get_secret_value().strip()
+        return cls.load(text) if text else None
+
     @property
     def public_key(self) -> str:
         """32 bytes as 64 hex digits."""
@@ -135,3 +146,109 @@ def is_signed(statement: Mapping[str, Any], public_key: str) -> bool:
     except (InvalidSignature, KeyError, TypeError, ValueError):
         return False
     return True
+
+
+def instant(at: datetime) -> str:
+    """As it stands in a body and in a statement: RFC 3339, UTC, microseconds."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def new_body(
+    *,
+    at: datetime,
+    actor_id: UUID | None,
+    action: str,
+    target_id: UUID | None,
+    room_id: UUID | None,
+    reason: str | None,
+    details: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What an entry says. Text of messages, passwords and tokens have no place in it."""
+
+    def text(identifier: UUID | None) -> str | None:
+        return None if identifier is None else str(identifier)
+
+    body: dict[str, Any] = {
+        "at": instant(at),
+        "actor_id": text(actor_id),
+        "action": action,
+        "target_id": text(target_id),
+        "room_id": text(room_id),
+        "reason": reason,
+    }
+    return {**body, "details": dict(details)} if details else body
+
+
+def entry_of(row: Mapping[str, Any]) -> Entry:
+    """From the columns of an audit table."""
+    return Entry(row["n"], row["body"], row["entry_key"], row["mac"], row["prev_hash"], row["hash"])
+
+
+def shown(row: Mapping[str, Any], room_id: UUID | None) -> AuditEntry:
+    """An entry for people: what it says, or what is left of an erased one."""
+    told = None if row["body"] is None else json.loads(row["body"])
+    return AuditEntry(
+        n=row["n"],
+        at=row["at"],
+        actor_id=row["actor_id"],
+        action=row["action"],
+        target_id=row["target_id"],
+        room_id=room_id,
+        reason=None if told is None else told["reason"],
+        details={} if told is None else told.get("details", {}),
+        erased=told is None,
+        hash=row["hash"].hex(),
+        prev_hash=row["prev_hash"].hex(),
+    )
+
+
+def exported(area: Area, chain: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry as a line of an export."""
+    entry = entry_of(row)
+    return {
+        "type": "entry",
+        "area": area,
+        "chain": chain,
+        "n": entry.n,
+        "body": None if entry.body is None else entry.body.decode(),
+        "key": None if entry.key is None else entry.key.hex(),
+        "mac": entry.mac.hex(),
+        "hash": entry.hash.hex(),
+    }
+
+
+def heads(
+    asked: AuditHeads,
+    area: Area,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    after: str | None,
+    upto: str | None,
+    at: datetime,
+) -> dict[str, Any]:
+    """The statement to be signed: from where to where each chain goes, of all chains after `after` up to `upto`.
+
+    rows: chain, first, prev_hash (before the first), n, hash (of the last).
+    """
+    return {
+        "type": "heads",
+        "area": area,
+        "export": str(asked.export),
+        "areas": asked.areas,
+        "room_id": None if asked.room_id is None else str(asked.room_id),
+        "since": None if asked.since is None else instant(asked.since),
+        "until": None if asked.until is None else instant(asked.until),
+        "at": instant(at),
+        "after": after,
+        "upto": upto,
+        "heads": [
+            {
+                "chain": str(row["chain"]),
+                "from": row["first"],
+                "prev": row["prev_hash"].hex(),
+                "n": row["n"],
+                "hash": row["hash"].hex(),
+            }
+            for row in rows
+        ],
+    }

@@ -147,6 +147,8 @@ class Launcher:
             own["POSTGRES_URL"] = self._database_url(service, owner=False)
         if service == "auth":
             own["OPERATOR_KEY"] = self._secrets.operator_key
+        if service in ("auth", "messages"):
+            own["AUDIT_KEY"] = str(self._secrets.audit_key)
         if service == "gateway":
             own["PORT"] = str(public)
             own["HOST"] = self._settings.host

@@ -1,9 +1,11 @@
 """Passwords and keys of one installation: made once, kept in files that only their owner can read."""
 
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from parley_shared import embedded
+from parley_shared.audit import new_key
 from parley_shared.contracts.base import SERVICES
 from parley_shared.db.bootstrap import OWNERS, Passwords
 
@@ -18,11 +20,19 @@ class Secrets:
 
     def get(self, name: str) -> str:
         """The secret of that name; it is made at the first call."""
+        return self._file(name, lambda: secrets.token_urlsafe(24)).read_text().strip()
+
+    def _file(self, name: str, make: Callable[[], str]) -> Path:
         path = self._folder / name
         if not path.exists():
             path.touch(mode=0o600)
-            path.write_text(secrets.token_urlsafe(24))
-        return path.read_text().strip()
+            path.write_text(make())
+        return path
+
+    @property
+    def audit_key(self) -> Path:
+        """The file of the private key that signs exports of the audit trail."""
+        return self._file("audit-key", new_key)
 
     @property
     def operator_key(self) -> str:

@@ -16,14 +16,17 @@ from parley_auth.publisher import Publisher
 from parley_auth.settings import Settings, secret_text
 from parley_auth.store import Transactions
 from parley_auth.usecases.admin import Admin
+from parley_auth.usecases.audit import Audit
 from parley_auth.usecases.directory import Directory
 from parley_auth.usecases.door import Door
 from parley_auth.usecases.issuer import Issuer
+from parley_auth.usecases.office import Office
 from parley_auth.usecases.passwords import Passwords
 from parley_auth.usecases.registration import Registration
 from parley_auth.usecases.sessions import Sessions
 from parley_auth.usecases.trust import Trust
 from parley_shared import process
+from parley_shared.audit import Signer
 from parley_shared.contracts import auth as contract
 from parley_shared.messaging.connection import Bus
 from parley_shared.service import database, repeat, running
@@ -50,6 +53,7 @@ def wire(settings: Settings, engine: AsyncEngine, bus: Bus) -> Parts:
     door = Door(begin, settings)
     issuer = Issuer(keyring, settings)
     publisher = Publisher(bus)
+    office = Office(begin, keyring)
     return Parts(
         keyring,
         hasher,
@@ -59,7 +63,9 @@ def wire(settings: Settings, engine: AsyncEngine, bus: Bus) -> Parts:
             sessions=Sessions(begin, door, hasher, issuer, publisher, settings),
             passwords=Passwords(begin, door, hasher, publisher),
             directory=Directory(begin),
-            admin=Admin(begin, keyring, publisher, settings),
+            admin=Admin(begin, office, publisher, settings),
+            office=office,
+            audit=Audit(begin, office, Signer.given(settings.audit_key)),
             trust=Trust(begin, keyring, memory=2 * lifetime),
         ),
     )

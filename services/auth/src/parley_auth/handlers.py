@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 
 from parley_auth.usecases.admin import Admin
+from parley_auth.usecases.audit import Audit
 from parley_auth.usecases.directory import Directory
+from parley_auth.usecases.office import Office
 from parley_auth.usecases.passwords import Passwords
 from parley_auth.usecases.registration import Registration
 from parley_auth.usecases.sessions import Sessions
 from parley_auth.usecases.trust import Trust
+from parley_shared.contracts import audit as trail
 from parley_shared.contracts import auth as contract
 from parley_shared.messaging.rpc import RpcServer
 
@@ -21,6 +24,8 @@ class UseCases:
     passwords: Passwords
     directory: Directory
     admin: Admin
+    office: Office
+    audit: Audit
     trust: Trust
 
 
@@ -46,6 +51,10 @@ def serve(server: RpcServer, do: UseCases) -> None:
     server.serve(contract.ADMIN_UPDATE_USER, do.admin.update_user)
     server.serve(contract.ADMIN_RESET_CODE, do.admin.reset_code)
     server.serve(contract.ADMIN_INVITE, do.admin.invite)
-    server.serve(contract.CONFIRM_TOKEN, do.admin.confirm_token)
+    server.serve(contract.CONFIRM_TOKEN, do.office.confirm_token)
+    server.serve(trail.ACCOUNTS_AUDIT, do.audit.page)
+    server.serve(trail.ACCOUNTS_HEADS, do.audit.heads)
+    server.serve(trail.ACCOUNTS_ENTRIES, do.audit.entries)
+    server.serve(trail.AUDIT_KEY, do.audit.key)
     server.serve(contract.JWKS, do.trust.jwks)
     server.serve(contract.REVOKED_SINCE, do.trust.revoked_since)

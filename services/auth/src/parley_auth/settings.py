@@ -14,7 +14,8 @@ class Settings(DatabaseSettings):
     registration: who may open an account. operator_key: signs the codes that make the first admin; without it there are none.
     key_secret: encrypts the private signing keys in the database; without it they lie there in clear.
     logins_per_account, logins_per_ip: failed logins within login_window_s. registrations_per_ip: accounts opened within
-    registration_window_s. clock_shift_s: added to the database's clock, for rehearsing a rotation; 0 in earnest.
+    registration_window_s. audit_key: signs exports of the audit trail, an Ed25519 private key in PEM or the path of its file;
+    without it there are none. clock_shift_s: added to the database's clock, for rehearsing a rotation; 0 in earnest.
     """
 
     model_config = SettingsConfigDict(env_prefix="PARLEY_AUTH_", frozen=True, extra="ignore")
@@ -22,6 +23,7 @@ class Settings(DatabaseSettings):
     registration: Literal["open", "invite", "closed"] = "open"
     operator_key: SecretStr | None = None
     key_secret: SecretStr | None = None
+    audit_key: SecretStr | None = None
 
     access_lifetime_s: int = Field(default=600, ge=5, le=86_400)
     refresh_lifetime_days: float = Field(default=30.0, gt=0)

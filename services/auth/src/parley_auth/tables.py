@@ -16,6 +16,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 SCHEMA = "auth"
 
@@ -177,15 +178,34 @@ logins = Table(
     Index("ix_logins_user_id", "user_id", "at"),
 )
 
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("code_hash", LargeBinary, nullable=False),
+    Column("requested_at", _instant, nullable=False),
+    Column("finished_at", _instant),
+    Column("stores", JSONB, nullable=False),
+    Column("until", _instant, nullable=False),
+    Index("uq_erasures_user_id", "user_id", unique=True),
+    Index("ix_erasures_until", "until", postgresql_where=text("finished_at IS NULL")),
+)
+
 audit = Table(
     "audit",
     metadata,
-    Column("id", Uuid, primary_key=True),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
     Column("at", _instant, nullable=False),
     Column("actor_id", Uuid),
     Column("action", Text, nullable=False),
     Column("target_id", Uuid),
-    Column("detail", Text),
+    Column("body", LargeBinary),
+    Column("entry_key", LargeBinary),
+    Column("mac", LargeBinary, nullable=False),
+    Column("prev_hash", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Index("ix_audit_at", "at"),
     Index("ix_audit_target_id", "target_id", "at"),
     Index("ix_audit_actor_id", "actor_id", "at"),
 )

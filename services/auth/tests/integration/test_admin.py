@@ -103,7 +103,7 @@ async def test_other_services_learn_whether_a_token_is_good_and_what_it_is_worth
     def asking(who: Person, token: str) -> ConfirmToken:
         return ConfirmToken(actor=who.actor, token=token)
 
-    confirm = parts.use_cases.admin.confirm_token
+    confirm = parts.use_cases.office.confirm_token
     assert (await confirm(asking(boss, boss.tokens.access_token))).role == "admin"
     assert (await confirm(asking(them, them.tokens.access_token))).role == "user"
     for token in ("", boss.tokens.access_token):

@@ -17,7 +17,7 @@ from parley_auth.store.users import Users
 
 
 class Store:
-    """One transaction. Locks are taken in this order: throttles, users by id, sessions, codes, the revocations' head."""
+    """One transaction. Locks are taken in this order: throttles, users by id, sessions, codes, the revocations' head, the audit chain."""
 
     def __init__(self, connection: AsyncConnection, clock_shift: timedelta) -> None:
         self._connection = connection
@@ -50,4 +50,6 @@ class Transactions:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Store]:
         async with self._engine.begin() as connection:
-            yield Store(connection, self._shift)
+            store = Store(connection, self._shift)
+            yield store
+            await store.journal.flush()

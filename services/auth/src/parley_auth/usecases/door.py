@@ -30,6 +30,16 @@ class Attempt:
             await store.throttles.settle(self.id)
         self.said = True
 
+    async def locks_out(self, store: Store) -> bool:
+        """Whether this failure, counted in the same transaction, is the one that fills the account's limit."""
+        for guard in self.guards:
+            if guard.kind == "login_account":
+                # Two that fail at once must see each other: otherwise neither would be the last.
+                await store.throttles.lock([guard])
+                settled, _ = await store.throttles.seen(guard, await store.now())
+                return len(settled) == guard.limit
+        return False
+
     async def succeeded(self, store: Store) -> None:
         """It does not count, and the account's earlier failures are forgiven; an address's are not."""
         if self.guards:

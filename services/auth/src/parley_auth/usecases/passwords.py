@@ -54,7 +54,7 @@ class Passwords:
                 ended = await store.sessions.end_all(user.id, but=cmd.actor.session_id)
                 await store.codes.void_reset_codes(user.id)
                 version = await store.users.bump(user.id)
-                await store.journal.note("account.password_changed", at=now, actor_id=user.id, target_id=user.id)
+                store.journal.note("account.password_changed", at=now, actor_id=user.id, target_id=user.id)
                 # The ends come first: a reader that acts on each row in turn must not tell those sessions to renew.
                 cursor = await store.revocations.add(
                     [
@@ -93,7 +93,7 @@ class Passwords:
                 for guard in self._door.login(account=user.username_key, ip=None):
                     await store.throttles.clear(guard.kind, guard.key)
                 version = await store.users.bump(user.id)
-                await store.journal.note("account.password_reset", at=now, actor_id=user.id, target_id=user.id)
+                store.journal.note("account.password_reset", at=now, actor_id=user.id, target_id=user.id)
                 cursor = await store.revocations.add([Revoked(user.id, None, version, "end")], now)
         await self._publisher.account_changed(user.id, cursor)
         return Empty()

@@ -24,6 +24,13 @@ class _Invitation:
     digest: bytes | None = None
 
     @property
+    def kind(self) -> str:
+        """As the audit trail says it."""
+        if self.operator is not None:
+            return "operator's code"
+        return "invitation" if self.digest is not None else "itself"
+
+    @property
     def role(self) -> Role:
         return "user" if self.operator is None else "admin"
 
@@ -70,8 +77,13 @@ class Registration:
                 if not added:
                     raise _taken()
                 await self._use(store, invitation, user_id)
-                await store.journal.note(
-                    "account.registered", at=now, actor_id=user_id, target_id=user_id, detail=invitation.role
+                store.journal.note(
+                    "account.registered",
+                    at=now,
+                    actor_id=user_id,
+                    target_id=user_id,
+                    role=invitation.role,
+                    by=invitation.kind,
                 )
                 # An account opened counts against its address, just as a failed login does.
                 await attempt.failed(store)

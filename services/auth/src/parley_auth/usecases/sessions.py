@@ -100,6 +100,15 @@ class Sessions:
                 )
                 await store.users.logged_in(user.id, now)
                 await self._journal(store, "ok", client, user.id)
+                if user.role == "admin":
+                    store.journal.note(
+                        "account.signed_in",
+                        at=now,
+                        actor_id=user.id,
+                        target_id=user.id,
+                        session_id=str(session_id),
+                        ip_prefix=ip_prefix(client.ip),
+                    )
                 tokens = await self._issuer.issue(store, user, session_id, parent=None, now=now)
                 await attempt.succeeded(store)
                 return tokens
@@ -108,6 +117,14 @@ class Sessions:
     async def _failed(self, store: Store, attempt: Attempt, client: Client, user_id: UUID | None) -> None:
         await self._journal(store, "failed", client, user_id)
         await attempt.failed(store)
+        if user_id is not None and await attempt.locks_out(store):
+            store.journal.note(
+                "account.locked_out",
+                at=await store.now(),
+                actor_id=None,
+                target_id=user_id,
+                ip_prefix=ip_prefix(client.ip),
+            )
 
     async def _journal(self, store: Store, outcome: str, client: Client, user_id: UUID | None) -> None:
         await store.journal.login(
@@ -143,8 +160,8 @@ class Sessions:
             cursor = 0
             if await self._stolen(store, token, now):
                 await store.sessions.end(session.id)
-                await store.journal.note(
-                    "account.refresh_reused", at=now, actor_id=None, target_id=user.id, detail=str(session.id)
+                store.journal.note(
+                    "account.refresh_reused", at=now, actor_id=None, target_id=user.id, session_id=str(session.id)
                 )
                 cursor = await store.revocations.add([Revoked(user.id, session.id, 0, "end")], now)
             else:
@@ -207,15 +224,20 @@ class Sessions:
                     return Empty()
                 raise not_found("session")
             cursor = await self._end(store, session.id, session.user_id)
+            if session.id != cmd.actor.session_id:
+                store.journal.note(
+                    "account.session_ended",
+                    at=await store.now(),
+                    actor_id=session.user_id,
+                    target_id=session.user_id,
+                    session_id=str(session.id),
+                )
         await self._publisher.account_changed(session.user_id, cursor)
         return Empty()
 
     async def _end(self, store: Store, session_id: UUID, user_id: UUID) -> int:
         await store.sessions.end(session_id)
         now = await store.now()
-        await store.journal.note(
-            "account.session_ended", at=now, actor_id=user_id, target_id=user_id, detail=str(session_id)
-        )
         return await store.revocations.add([Revoked(user_id, session_id, 0, "end")], now)
 
 
