@@ -81,6 +81,7 @@ class FakeBus:
         self.lost: list[Callable[[], None]] = []
         self.dropped: list[Callable[[str], None]] = []
         self.fails: list[Exception] = []
+        self.attempts: list[str] = []
         self.connected = True
         self.subscribed: dict[str, Any] = {}
 
@@ -89,6 +90,7 @@ class FakeBus:
         return self
 
     async def subscribe(self, subject: str, *, cb: Any, **_limits: int) -> FakeSubscription:
+        self.attempts.append(subject)
         if self.fails:
             raise self.fails.pop()
         self.subscribed[subject] = cb
