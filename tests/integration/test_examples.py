@@ -2,12 +2,15 @@
 
 import asyncio
 import re
+import secrets
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 
 from tests.conftest import Suite
+from tests.protocol_client import Person
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -35,8 +38,9 @@ async def shown(suite: Suite, *words: str) -> str:
 
 
 async def test_every_example_is_run_here() -> None:
-    assert sorted(path.name for path in EXAMPLES.glob("*.py")) == [
+    assert sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*.py")) == [
         "async_postgres.py",
+        "database/chat_models.py",
         "jwt_auth.py",
         "websocket_chat.py",
     ]
@@ -81,6 +85,29 @@ async def test_group_commit_leaves_no_holes_and_no_schema_behind(suite: Suite) -
         assert await connection.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'example%'") == 0
     finally:
         await connection.close()
+
+
+async def test_the_models_answer_what_one_would_ask_first_and_write_nothing(suite: Suite) -> None:
+    alice = await Person(suite.urls[0], f"models-{secrets.token_hex(4)}").register()
+    try:
+        room = await alice.room("A room for models")
+        for body in ("first", "second", "third"):
+            sent = {"client_msg_id": body, "body": body}
+            kept = await alice.call("POST", f"/rooms/{room}/messages", 201, json=sent)
+        connection = await asyncpg.connect(suite.run_json()["urls"]["postgres"])
+        try:
+            # Among all the rooms of these tests it is to be the busiest, whoever wrote more in his.
+            await connection.execute("UPDATE messages.rooms SET n = n + 1000000000 WHERE id = $1", UUID(room))
+            output = await shown(suite, str(EXAMPLES / "database" / "chat_models.py"))
+            await connection.execute("UPDATE messages.rooms SET n = n - 1000000000 WHERE id = $1", UUID(room))
+        finally:
+            await connection.close()
+    finally:
+        await alice.http.aclose()
+    assert f"A room for models (public): 1000000003 messages, {alice.username}\n" in output
+    assert f"{kept['seq']:>4}  {alice.username}: third\n" in output
+    assert re.search(r"^Who writes most: \S+ \(\d+\)", output, re.MULTILINE)
+    assert re.search(r"^\S+ is in: ", output, re.MULTILINE)
 
 
 async def test_the_programs_in_the_sdks_readme_run_one_after_the_other(suite: Suite, tmp_path: Path) -> None:
