@@ -22,7 +22,20 @@ from parley_messages.tail import TailCache
 from parley_messages.usecases.sessions import Sessions
 from parley_shared import embedded
 from parley_shared.contracts import messages as contract
-from parley_shared.contracts.auth import KNOWN_USERS, RECEIPTS_OFF, RESOLVE_NAMES, NamedUsers, UserIds, UserNames
+from parley_shared.contracts import moderation
+from parley_shared.contracts.auth import (
+    CONFIRM_TOKEN,
+    KNOWN_USERS,
+    RECEIPTS_OFF,
+    RESOLVE_NAMES,
+    USER_ROLES,
+    Confirmed,
+    ConfirmToken,
+    NamedUsers,
+    UserIds,
+    UserNames,
+    UserRoles,
+)
 from parley_shared.contracts.base import Actor, Empty, Role
 from parley_shared.contracts.frames import Event
 from parley_shared.db.bootstrap import bootstrap
@@ -37,6 +50,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["parley_shared.testing.fixtures"]
 
+GOOD_TOKEN = "the only one that the stand-in for auth knows"
 COUNTED = "test of how many statements"
 _decode_event = msgspec.json.Decoder(Event).decode
 
@@ -56,12 +70,14 @@ class People:
     unknown: set[UUID] = field(default_factory=set)
     names: dict[str, UUID] = field(default_factory=dict)
     receipts_off: set[UUID] = field(default_factory=set)
+    roles: dict[UUID, Role] = field(default_factory=dict)
 
 
 class Suite:
     """What a test speaks through: the gateway's RPC client, with a method for each thing that tests do often."""
 
     refused = staticmethod(refused)
+    token = GOOD_TOKEN
 
     def __init__(self, rpc: RpcClient, database: asyncpg.Pool, people: "People") -> None:
         self.rpc = rpc
@@ -69,10 +85,13 @@ class Suite:
         self.unknown = people.unknown
         self.names = people.names
         self.receipts_off = people.receipts_off
+        self.roles = people.roles
 
     def user(self, role: Role = "user") -> Actor:
         """Somebody new, whom auth knows."""
-        return Actor(user_id=new_id(), session_id=new_id(), role=role)
+        actor = Actor(user_id=new_id(), session_id=new_id(), role=role)
+        self.roles[actor.user_id] = role
+        return actor
 
     async def room(self, owner: Actor, *members: Actor, **settings: Any) -> contract.MyRoom:
         """A room of the owner's (public unless `settings` say otherwise) with these members added."""
@@ -92,6 +111,44 @@ class Suite:
         await self.rpc.call(
             contract.REMOVE_MEMBER,
             contract.RemoveMember(actor=actor, room_id=room_id, user_id=member.user_id, reason=reason),
+        )
+
+    async def mute(
+        self, actor: Actor, room_id: UUID, target: Actor, minutes: int | None = None, reason: str | None = None
+    ) -> moderation.Sanction:
+        return await self.rpc.call(
+            moderation.MUTE,
+            moderation.Impose(actor=actor, room_id=room_id, user_id=target.user_id, minutes=minutes, reason=reason),
+        )
+
+    async def unmute(self, actor: Actor, room_id: UUID, target: Actor) -> None:
+        request = moderation.Lift(actor=actor, room_id=room_id, user_id=target.user_id)
+        await self.rpc.call(moderation.UNMUTE, request)
+
+    async def ban(
+        self, actor: Actor, room_id: UUID, target: Actor, minutes: int | None = None, reason: str | None = None
+    ) -> moderation.Sanction:
+        return await self.rpc.call(
+            moderation.BAN,
+            moderation.Impose(actor=actor, room_id=room_id, user_id=target.user_id, minutes=minutes, reason=reason),
+        )
+
+    async def unban(self, actor: Actor, room_id: UUID, target: Actor) -> None:
+        request = moderation.Lift(actor=actor, room_id=room_id, user_id=target.user_id)
+        await self.rpc.call(moderation.UNBAN, request)
+
+    async def report(self, actor: Actor, room_id: UUID, message_id: UUID, reason: str = "Spam") -> moderation.Reported:
+        return await self.rpc.call(
+            moderation.REPORT_MESSAGE,
+            moderation.ReportMessage(actor=actor, room_id=room_id, message_id=message_id, reason=reason),
+        )
+
+    async def grant(
+        self, actor: Actor, room_id: UUID, minutes: int = 10, reason: str = "A complaint", token: str = GOOD_TOKEN
+    ) -> moderation.AccessGrant:
+        return await self.rpc.call(
+            moderation.GRANT_ACCESS,
+            moderation.GrantAccess(actor=actor, token=token, room_id=room_id, reason=reason, minutes=minutes),
         )
 
     async def join(self, actor: Actor, room_id: UUID) -> contract.MyRoom:
@@ -212,6 +269,18 @@ async def auth(nats: "Nats", people: People) -> AsyncIterator[None]:
     async def quiet(request: UserIds) -> UserIds:
         return UserIds(ids=[user_id for user_id in request.ids if user_id in people.receipts_off])
 
+    async def roles(request: UserIds) -> UserRoles:
+        return UserRoles(
+            roles={user: people.roles.get(user, "user") for user in request.ids if user not in people.unknown}
+        )
+
+    async def confirm(request: ConfirmToken) -> Confirmed:
+        if request.token != GOOD_TOKEN:
+            raise Refused(Code.BAD_TOKEN, "The access token is not one of ours.")
+        return Confirmed(role=people.roles.get(request.actor.user_id, "user"))
+
+    server.serve(USER_ROLES, roles)
+    server.serve(CONFIRM_TOKEN, confirm)
     server.serve(KNOWN_USERS, known)
     server.serve(RESOLVE_NAMES, resolve)
     server.serve(RECEIPTS_OFF, quiet)

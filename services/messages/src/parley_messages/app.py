@@ -13,9 +13,12 @@ from parley_messages.publisher import LivePublisher
 from parley_messages.settings import Settings
 from parley_messages.store import Database
 from parley_messages.tail import TailCache
+from parley_messages.usecases.grants import Grants
 from parley_messages.usecases.members import Members
+from parley_messages.usecases.moderation import Moderation
 from parley_messages.usecases.notifications import Notifications
 from parley_messages.usecases.positions import Positions
+from parley_messages.usecases.reports import Reports
 from parley_messages.usecases.rooms import Rooms
 from parley_messages.usecases.send import SendUseCase
 from parley_messages.usecases.sessions import Sessions
@@ -78,6 +81,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 positions=Positions(database, service.bus),
                 sessions=Sessions(database, epoch, tail),
                 visibility=Visibility(database),
+                moderation=Moderation(database, publisher, auth, relay.wake),
+                reports=Reports(database, auth),
+                grants=Grants(database, publisher, auth, relay.wake),
             )
             service.health.add("database", lambda: _migrated(database))
             service.health.add("writer", lambda: _writing(writer))

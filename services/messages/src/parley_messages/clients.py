@@ -5,7 +5,17 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from parley_messages.domain.mentions import Mentions
-from parley_shared.contracts.auth import KNOWN_USERS, RECEIPTS_OFF, RESOLVE_NAMES, UserIds, UserNames
+from parley_shared.contracts.auth import (
+    CONFIRM_TOKEN,
+    KNOWN_USERS,
+    RECEIPTS_OFF,
+    RESOLVE_NAMES,
+    USER_ROLES,
+    ConfirmToken,
+    UserIds,
+    UserNames,
+)
+from parley_shared.contracts.base import Actor, Role
 from parley_shared.messaging.rpc import RpcClient
 
 NAMES_KEPT = 20_000
@@ -27,6 +37,14 @@ class AuthClient:
     async def known(self, ids: list[UUID]) -> set[UUID]:
         """Which of these can be addressed. Raises Refused: UNAVAILABLE."""
         return set((await self._rpc.call(KNOWN_USERS, UserIds(ids=ids))).ids)
+
+    async def roles(self, ids: list[UUID]) -> dict[UUID, Role]:
+        """Global roles of those of these who can be addressed. Raises Refused: UNAVAILABLE."""
+        return (await self._rpc.call(USER_ROLES, UserIds(ids=ids))).roles
+
+    async def confirm(self, actor: Actor, token: str) -> Role:
+        """The actor's global role of this moment. Raises Refused: BAD_TOKEN, TOKEN_EXPIRED, UNAVAILABLE."""
+        return (await self._rpc.call(CONFIRM_TOKEN, ConfirmToken(actor=actor, token=token))).role
 
     async def named(self, mentions: Iterable[Mentions]) -> list[tuple[UUID, ...]]:
         """Whom each of these names: ids, each once. Raises Refused: UNAVAILABLE if auth must be asked and is away."""

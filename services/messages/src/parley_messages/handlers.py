@@ -1,14 +1,18 @@
 """Verb → use case; the only module that knows both."""
 
+from parley_messages.usecases.grants import Grants
 from parley_messages.usecases.members import Members
+from parley_messages.usecases.moderation import Moderation
 from parley_messages.usecases.notifications import Notifications
 from parley_messages.usecases.positions import Positions
+from parley_messages.usecases.reports import Reports
 from parley_messages.usecases.rooms import Rooms
 from parley_messages.usecases.send import SendUseCase
 from parley_messages.usecases.sessions import Sessions
 from parley_messages.usecases.timeline import Timeline
 from parley_messages.usecases.visibility import Visibility
 from parley_shared.contracts import messages as contract
+from parley_shared.contracts import moderation as office
 from parley_shared.contracts import notifications as told
 from parley_shared.contracts import visibility as seen
 from parley_shared.messaging.rpc import RpcServer
@@ -25,6 +29,9 @@ def register(
     positions: Positions,
     sessions: Sessions,
     visibility: Visibility,
+    moderation: Moderation,
+    reports: Reports,
+    grants: Grants,
 ) -> None:
     server.serve(contract.CREATE_ROOM, rooms.create)
     server.serve(contract.CREATE_DIRECT, rooms.direct)
@@ -59,3 +66,14 @@ def register(
     server.serve(contract.STREAM_HEADS, sessions.heads)
     server.serve(seen.MAY_SEE, visibility.may_see)
     server.serve(seen.MAY_TYPE, visibility.may_type)
+    server.serve(office.MUTE, moderation.mute)
+    server.serve(office.UNMUTE, moderation.unmute)
+    server.serve(office.LIST_MUTES, moderation.mutes)
+    server.serve(office.BAN, moderation.ban)
+    server.serve(office.UNBAN, moderation.unban)
+    server.serve(office.LIST_BANS, moderation.bans)
+    server.serve(office.REPORT_MESSAGE, reports.report)
+    server.serve(office.LIST_ROOM_REPORTS, reports.of_room)
+    server.serve(office.LIST_REPORTS, reports.of_all)
+    server.serve(office.RESOLVE_REPORT, reports.resolve)
+    server.serve(office.GRANT_ACCESS, grants.grant)

@@ -254,7 +254,7 @@ class RoomJoined(EventBody, frozen=True, kw_only=True, tag="room.joined"):
 
 
 class RoomLeft(EventBody, frozen=True, kw_only=True, tag="room.left"):
-    """On the user's own stream. reason: left, removed or deleted."""
+    """On the user's own stream. reason: left, removed, banned or deleted."""
 
     room_id: UUID
     to_seq: int

@@ -1,6 +1,6 @@
 """Who may do what in a room, and who sees what. One table, one predicate; every use case asks here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
@@ -99,13 +99,14 @@ CONTENT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An actor before a room. room_role: None for who is no member."""
+    """An actor before a room. room_role: None for who is no member. granted: an admin who may read it for some minutes."""
 
     user_id: UUID
     global_role: str
     room_role: str | None
     public: bool
     deleted: bool = False
+    granted: bool = False
 
     @property
     def rank(self) -> int:
@@ -134,6 +135,8 @@ def may(standing: Standing, action: Action) -> bool:
         standing.room_role != "owner" or action not in (Action.READ, Action.LIST_MEMBERS, Action.RESTORE)
     ):
         return False
+    if standing.granted and action is Action.READ:
+        return True
     needed = RANK[rule.public if standing.public else rule.private]
     return standing.rank >= needed or (_holds_office(standing, rule.office) and standing.office_rank >= needed)
 
@@ -167,9 +170,10 @@ def demand(standing: Standing, action: Action) -> None:
     raise Refused(Code.FORBIDDEN, f"Your role in this room does not let you {action.value}.")
 
 
-def demand_higher(standing: Standing, other_role: str) -> None:
-    """Nobody acts on an equal or higher role. Raises Refused: FORBIDDEN."""
-    if max(standing.rank, standing.office_rank) <= RANK[other_role]:
+def demand_higher(standing: Standing, other_role: str | None, other_global: str = "user") -> None:
+    """Nobody acts on an equal or higher role. other_role: in the room, None for no member. Raises Refused: FORBIDDEN."""
+    other = replace(standing, room_role=other_role, global_role=other_global)
+    if max(standing.rank, standing.office_rank) <= max(other.rank, other.office_rank):
         raise Refused(Code.FORBIDDEN, "You cannot do that to somebody whose role equals or exceeds yours.")
 
 

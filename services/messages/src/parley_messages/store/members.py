@@ -6,15 +6,17 @@ from uuid import UUID
 
 import asyncpg
 
+from parley_shared.limits import FOREVER
+
 
 class MemberQueries:
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
 
     async def current(self, room_id: UUID, user_id: UUID) -> Any | None:
-        """(user_id, role, from_seq, joined_at) of a present member."""
+        """(user_id, role, from_seq, joined_at, muted_until) of a present member."""
         return await self._connection.fetchrow(
-            "SELECT user_id, role, from_seq, joined_at FROM messages.members"
+            "SELECT user_id, role, from_seq, joined_at, muted_until FROM messages.members"
             " WHERE room_id = $1 AND user_id = $2 AND to_seq IS NULL",
             room_id,
             user_id,
@@ -31,15 +33,22 @@ class MemberQueries:
 
     async def open(
         self, room_id: UUID, user_id: UUID, role: str, from_seq: int, at: datetime, *, read_seq: int
-    ) -> None:
-        """Begin an interval; what lies before it is read."""
-        await self._connection.execute(
-            "INSERT INTO messages.members (room_id, user_id, from_seq, role, joined_at) VALUES ($1, $2, $3, $4, $5)",
+    ) -> datetime | None:
+        """Begin an interval; what lies before it is read, but a mute goes on. Returns muted_until."""
+        muted_until: datetime | None = await self._connection.fetchval(
+            """
+            INSERT INTO messages.members (room_id, user_id, from_seq, role, joined_at, muted_until)
+            VALUES ($1, $2, $3, $4, $5, (
+                SELECT coalesce(until, $6) FROM messages.sanctions
+                WHERE room_id = $1 AND user_id = $2 AND kind = 'mute' AND (until IS NULL OR until > clock_timestamp())
+            )) RETURNING muted_until
+            """,
             room_id,
             user_id,
             from_seq,
             role,
             at,
+            FOREVER,
         )
         await self._connection.execute(
             """
@@ -53,6 +62,7 @@ class MemberQueries:
             read_seq,
         )
         await self._count(room_id, 1)
+        return muted_until
 
     async def close(self, room_id: UUID, user_id: UUID, to_seq: int, at: datetime) -> None:
         await self._connection.execute(
@@ -78,6 +88,14 @@ class MemberQueries:
             role,
         )
 
+    async def set_muted(self, room_id: UUID, user_id: UUID, until: datetime | None) -> None:
+        await self._connection.execute(
+            "UPDATE messages.members SET muted_until = $3 WHERE room_id = $1 AND user_id = $2 AND to_seq IS NULL",
+            room_id,
+            user_id,
+            until,
+        )
+
     async def owners(self, room_id: UUID) -> list[UUID]:
         rows = await self._connection.fetch(
             "SELECT user_id FROM messages.members WHERE room_id = $1 AND to_seq IS NULL AND role = 'owner'", room_id
@@ -97,10 +115,10 @@ class MemberQueries:
         return sorted(row[0] for row in rows)
 
     async def reopen(self, room_id: UUID, ended_at: int, from_seq: int, at: datetime) -> list[UUID]:
-        """The room is restored: whoever lost it by the deletion is back, with the same role."""
+        """The room is restored: whoever lost it by the deletion is back, as he was."""
         rows = await self._connection.fetch(
-            "INSERT INTO messages.members (room_id, user_id, from_seq, role, joined_at)"
-            " SELECT room_id, user_id, $3, role, $4 FROM messages.members"
+            "INSERT INTO messages.members (room_id, user_id, from_seq, role, joined_at, muted_until, notify)"
+            " SELECT room_id, user_id, $3, role, $4, muted_until, notify FROM messages.members"
             " WHERE room_id = $1 AND to_seq = $2 AND role <> 'owner' RETURNING user_id",
             room_id,
             ended_at,
@@ -114,7 +132,7 @@ class MemberQueries:
         """Present members by id."""
         return list(
             await self._connection.fetch(
-                "SELECT user_id, role, from_seq, joined_at FROM messages.members"
+                "SELECT user_id, role, from_seq, joined_at, muted_until FROM messages.members"
                 " WHERE room_id = $1 AND to_seq IS NULL AND ($3::uuid IS NULL OR user_id > $3) ORDER BY user_id LIMIT $2",
                 room_id,
                 limit,

@@ -1,6 +1,7 @@
 """One change of a room or of somebody's rooms: its log rows inside the transaction, its hints after the commit."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -47,13 +48,15 @@ class Changes:
         row = await self.store.streams.append_room(
             room_id, "member.joined", actor=self.actor, meta={"user_id": str(user_id), "role": role}
         )
-        await self.store.members.open(room_id, user_id, role, row.seq, row.at, read_seq=row.seq - invited)
+        muted_until = await self.store.members.open(room_id, user_id, role, row.seq, row.at, read_seq=row.seq - invited)
         self._note(
             room_id,
             row.seq,
             frames.MemberJoined(at=row.at, actor_id=self.actor, user_id=user_id, role=role),  # type: ignore[arg-type]
             joined=(user_id,),
         )
+        if muted_until is not None:
+            await self.updated_member(room_id, user_id, role, muted_until)
         return row.seq
 
     async def gone(self, room_id: UUID, user_id: UUID, *, removed: bool, reason: str | None = None) -> int:
@@ -73,14 +76,21 @@ class Changes:
         self._note(room_id, row.seq, body, left=(user_id,))
         return row.seq
 
-    async def updated_member(self, room_id: UUID, user_id: UUID, role: str) -> None:
-        row = await self.store.streams.append_room(
-            room_id, "member.updated", actor=self.actor, meta={"user_id": str(user_id), "role": role}
-        )
+    async def updated_member(self, room_id: UUID, user_id: UUID, role: str, muted_until: datetime | None) -> None:
+        meta = {"user_id": str(user_id), "role": role}
+        if muted_until is not None:
+            meta["muted_until"] = muted_until.isoformat()
+        row = await self.store.streams.append_room(room_id, "member.updated", actor=self.actor, meta=meta)
         self._note(
             room_id,
             row.seq,
-            frames.MemberUpdated(at=row.at, actor_id=self.actor, user_id=user_id, role=role),  # type: ignore[arg-type]
+            frames.MemberUpdated(
+                at=row.at,
+                actor_id=self.actor,
+                user_id=user_id,
+                role=role,  # type: ignore[arg-type]
+                muted_until=muted_until,
+            ),
         )
 
     async def room_updated(self, room_id: UUID, room: Room) -> None:

@@ -10,14 +10,13 @@ from parley_messages.publisher import LivePublisher
 from parley_messages.rendering import my_room
 from parley_messages.store import Database, Store
 from parley_messages.usecases.changes import Changes, Notice
-from parley_messages.usecases.standing import stand
+from parley_messages.usecases.standing import demand_not_banned, stand
 from parley_shared.contracts import messages as contract
 from parley_shared.contracts.base import Empty
 from parley_shared.cursors import read_cursor, write_cursor
 from parley_shared.errors import Code, Refused, not_found
+from parley_shared.limits import REASON_CHARS
 from parley_shared.text import clean
-
-REASON_CHARS = 500
 
 
 class Members:
@@ -32,7 +31,7 @@ class Members:
         self._advanced = advanced
 
     async def join(self, command: contract.RoomRequest) -> contract.RoomAnswer:
-        """Join a public room. Raises Refused: NOT_FOUND for a private one, exactly as if it did not exist."""
+        """Join a public room. Raises Refused: NOT_FOUND for a private one, exactly as if it did not exist; BANNED."""
         actor = command.actor.user_id
         async with self._database.begin() as store:
             row, standing = await stand(store, command.actor, command.room_id, lock=True)
@@ -42,6 +41,7 @@ class Members:
                 raise Refused(Code.DELETED, "The room has been deleted; restore it first.")
             changes = Changes(store, actor)
             if standing.room_role is None:
+                await demand_not_banned(store, command.room_id, actor, "You are")
                 from_seq = await changes.joined(command.room_id, actor, "member")
                 await changes.tell_joined(command.room_id, {actor: from_seq})
             answer = my_room(await store.rooms.mine(actor, row["id"]))
@@ -74,6 +74,7 @@ class Members:
             if alone:
                 await store.rooms.set_deleted(command.room_id, deleted=True)
                 await changes.room_deleted(command.room_id)
+                await changes.audit(command.room_id, "room.deleted")
             await changes.tell_left(command.room_id, [actor], to_seq, "left")
         await self._tell(changes)
         return Empty()
@@ -96,7 +97,7 @@ class Members:
     async def add(self, command: contract.AddMember) -> contract.Member:
         """Adds at once. Who is a member already stays as he is.
 
-        Raises Refused: FORBIDDEN, NOT_A_MEMBER, NOT_FOUND for an unknown room or user, FIXED_MEMBERS.
+        Raises Refused: FORBIDDEN, NOT_A_MEMBER, NOT_FOUND for an unknown room or user, FIXED_MEMBERS, BANNED.
         """
         known = await self._auth.known([command.user_id])
         async with self._database.begin() as store:
@@ -111,10 +112,12 @@ class Members:
             changes = Changes(store, actor)
             found = await store.members.current(command.room_id, command.user_id)
             if found is None:
+                await demand_not_banned(store, command.room_id, command.user_id, "This person is")
                 invited = command.user_id != actor
                 from_seq = await changes.joined(command.room_id, command.user_id, command.role, invited=invited)
                 await changes.tell_joined(command.room_id, {command.user_id: from_seq})
                 if invited:
+                    await changes.audit(command.room_id, "member.joined", command.user_id, role=command.role)
                     invitation = Notice(command.user_id, "invitation", command.room_id, actor, message_seq=from_seq)
                     await changes.notify([invitation])
                 found = await store.members.current(command.room_id, command.user_id)
@@ -138,7 +141,10 @@ class Members:
                 elif await store.members.owners(command.room_id) == [command.user_id]:
                     raise Refused(Code.LAST_OWNER, "You are the only owner; make somebody else an owner first.")
                 await store.members.set_role(command.room_id, command.user_id, command.role)
-                await changes.updated_member(command.room_id, command.user_id, command.role)
+                await changes.audit(
+                    command.room_id, "member.updated", command.user_id, old=found["role"], new=command.role
+                )
+                await changes.updated_member(command.room_id, command.user_id, command.role, found["muted_until"])
                 found = await self._target(store, command.room_id, command.user_id)
             answer = _member(found)
         await self._tell(changes)
@@ -152,15 +158,17 @@ class Members:
         reason = None if command.reason is None else clean(command.reason, field="reason", least=0, most=REASON_CHARS)
         if command.user_id == command.actor.user_id:
             return await self.leave(contract.RoomRequest(actor=command.actor, room_id=command.room_id))
+        roles = await self._auth.roles([command.user_id])
         async with self._database.begin() as store:
             _, standing = await self._manage(store, command)
             demand(standing, Action.REMOVE_MEMBER)
             found = await store.members.current(command.room_id, command.user_id)
             if found is None:
                 return Empty()
-            demand_higher(standing, found["role"])
+            demand_higher(standing, found["role"], roles.get(command.user_id, "user"))
             changes = Changes(store, command.actor.user_id)
             to_seq = await changes.gone(command.room_id, command.user_id, removed=True, reason=reason)
+            await changes.audit(command.room_id, "member.removed", command.user_id, reason)
             await changes.tell_left(command.room_id, [command.user_id], to_seq, "removed")
         await self._tell(changes)
         return Empty()
@@ -183,6 +191,4 @@ class Members:
 
 
 def _member(row: Any) -> contract.Member:
-    return contract.Member(
-        user_id=row["user_id"], role=row["role"], from_seq=row["from_seq"], joined_at=row["joined_at"]
-    )
+    return contract.Member(**{name: row[name] for name in contract.Member.__struct_fields__})

@@ -6,7 +6,7 @@ from uuid import UUID
 from parley_messages.domain.access import Standing
 from parley_messages.store import Store
 from parley_shared.contracts.base import Actor
-from parley_shared.errors import not_found
+from parley_shared.errors import Code, Refused, not_found
 
 
 async def stand(store: Store, actor: Actor, room_id: UUID, *, lock: bool) -> tuple[Any, Standing]:
@@ -24,4 +24,18 @@ async def stand(store: Store, actor: Actor, room_id: UUID, *, lock: bool) -> tup
         room_role=None if member is None else member["role"],
         public=row["visibility"] == "public",
         deleted=row["deleted_at"] is not None,
+        granted=actor.role == "admin" and await store.grants.granted(room_id, actor.user_id),
     )
+
+
+def opens_history(row: Any, standing: Standing) -> bool:
+    """Whether who may read the room sees all of it, and not only what fell into his memberships."""
+    return row["history"] == "all" or standing.granted
+
+
+async def demand_not_banned(store: Store, room_id: UUID, user_id: UUID, who: str) -> None:
+    """Raises Refused: BANNED, with retry_after_ms where it ends by itself. who: begins the sentence, as in `You are`."""
+    current = await store.sanctions.current(room_id, user_id, "ban")
+    if current is not None:
+        until = "" if current["until"] is None else f" until {current['until']:%Y-%m-%d %H:%M:%S} UTC"
+        raise Refused(Code.BANNED, f"{who} banned from this room{until}.", retry_after_ms=current["left_ms"])
