@@ -5,29 +5,20 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx2
 import msgspec
 
 from parley_client.buffer import Buffer
+from parley_client.calls import Calls
 from parley_client.errors import ApiError, Stopped
 from parley_client.events import Event, Gone, Positions, Resync
 from parley_client.http import Api
 from parley_client.models import (
     Ack,
-    AdminUser,
     EventFrame,
-    Me,
-    Member,
-    Message,
-    OneTimeCode,
-    Page,
-    ReadState,
     Ready,
-    Room,
-    Session,
-    User,
 )
 from parley_client.outbox import Outbox
 from parley_client.socket import Connection
@@ -37,7 +28,7 @@ MOST_BUFFERED = 10_000
 """Events that may wait for `events()`."""
 
 
-class Client:
+class Client(Calls):
     """One account on one server.
 
     Sign in with `username` and `password`, or with a `store` that holds tokens already. The socket opens with the first use
@@ -226,133 +217,3 @@ class Client:
             self._ready.exception()
         if not task.cancelled():
             task.exception()
-
-    # -- accounts
-
-    async def register(self, username: str, password: str, **more: Any) -> Me:
-        """A new account (display_name, invite), and sign in with it."""
-        body = {"username": username, "password": password, **more}
-        me = await self.api.call("POST", "/auth/register", json=body, shape=Me, signed=False)
-        await self.api.login(username, password)
-        return me
-
-    async def me(self) -> Me:
-        return await self.api.call("GET", "/users/me", shape=Me)
-
-    async def update_me(self, rev: int, **changes: Any) -> Me:
-        """display_name, read_receipts."""
-        return await self.api.call("PATCH", "/users/me", json={"rev": rev, **changes}, shape=Me)
-
-    async def sessions(self) -> Page[Session]:
-        return await self.api.call("GET", "/auth/sessions", shape=Page[Session])
-
-    async def end_session(self, session_id: UUID) -> None:
-        await self.api.call("DELETE", f"/auth/sessions/{session_id}")
-
-    async def change_password(self, current: str, new: str) -> None:
-        """The other sessions end."""
-        await self.api.call("POST", "/auth/password", json={"current_password": current, "new_password": new})
-
-    async def user(self, user_id: UUID) -> User:
-        return await self.api.call("GET", f"/users/{user_id}", shape=User)
-
-    async def users(
-        self, *, ids: list[UUID] | None = None, query: str | None = None, cursor: str | None = None
-    ) -> Page[User]:
-        joined = None if ids is None else ",".join(map(str, ids))
-        return await self.api.call(
-            "GET", "/users", params={"ids": joined, "query": query, "cursor": cursor}, shape=Page[User]
-        )
-
-    # -- rooms
-
-    async def create_room(self, name: str, *, idempotency_key: str | None = None, **more: Any) -> Room:
-        """topic, visibility (public or private), history (all or since_join), language.
-
-        idempotency_key: called again with the same one within a day, after a lost answer, it returns the same room.
-        """
-        key = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-        return await self.api.call("POST", "/rooms", json={"name": name, **more}, headers=key, shape=Room)
-
-    async def rooms(self, *, limit: int = 50, cursor: str | None = None) -> Page[Room]:
-        """One's own, most recently active first."""
-        return await self.api.call("GET", "/rooms", params={"limit": limit, "cursor": cursor}, shape=Page[Room])
-
-    async def directory(self, query: str | None = None, *, limit: int = 50, cursor: str | None = None) -> Page[Room]:
-        params = {"query": query, "limit": limit, "cursor": cursor}
-        return await self.api.call("GET", "/rooms/directory", params=params, shape=Page[Room])
-
-    async def room(self, room_id: UUID) -> Room:
-        return await self.api.call("GET", f"/rooms/{room_id}", shape=Room)
-
-    async def update_room(self, room_id: UUID, rev: int, **changes: Any) -> Room:
-        return await self.api.call("PATCH", f"/rooms/{room_id}", json={"rev": rev, **changes}, shape=Room)
-
-    async def delete_room(self, room_id: UUID) -> None:
-        await self.api.call("DELETE", f"/rooms/{room_id}")
-
-    async def restore_room(self, room_id: UUID) -> Room:
-        return await self.api.call("POST", f"/rooms/{room_id}/restore", shape=Room)
-
-    async def join(self, room_id: UUID) -> Room:
-        return await self.api.call("POST", f"/rooms/{room_id}/join", shape=Room)
-
-    async def leave(self, room_id: UUID) -> None:
-        await self.api.call("POST", f"/rooms/{room_id}/leave")
-
-    async def direct(self, user_ids: list[UUID]) -> Room:
-        """The room of these people and oneself; always the same one."""
-        return await self.api.call("POST", "/direct", json={"user_ids": list(map(str, user_ids))}, shape=Room)
-
-    async def members(self, room_id: UUID, *, limit: int = 200, cursor: str | None = None) -> Page[Member]:
-        params = {"limit": limit, "cursor": cursor}
-        return await self.api.call("GET", f"/rooms/{room_id}/members", params=params, shape=Page[Member])
-
-    async def add_member(self, room_id: UUID, user_id: UUID, role: str = "member") -> Member:
-        body = {"user_id": str(user_id), "role": role}
-        return await self.api.call("POST", f"/rooms/{room_id}/members", json=body, shape=Member)
-
-    async def set_role(self, room_id: UUID, user_id: UUID, role: str) -> Member:
-        return await self.api.call("PATCH", f"/rooms/{room_id}/members/{user_id}", json={"role": role}, shape=Member)
-
-    async def remove_member(self, room_id: UUID, user_id: UUID) -> None:
-        await self.api.call("DELETE", f"/rooms/{room_id}/members/{user_id}")
-
-    # -- messages
-
-    async def messages(self, room_id: UUID, **where: Any) -> Page[Message]:
-        """before, after or around a seq; limit; cursor. Ascending."""
-        return await self.api.call("GET", f"/rooms/{room_id}/messages", params=where, shape=Page[Message])
-
-    async def message(self, room_id: UUID, message_id: UUID) -> Message:
-        return await self.api.call("GET", f"/rooms/{room_id}/messages/{message_id}", shape=Message)
-
-    async def post(self, room_id: UUID, body: str, *, client_msg_id: str | None = None) -> Message:
-        """Send over HTTP, without a socket."""
-        content = {"client_msg_id": client_msg_id or str(uuid4()), "body": body}
-        return await self.api.call("POST", f"/rooms/{room_id}/messages", json=content, shape=Message)
-
-    async def events_after(self, stream: str, after: int, limit: int = 200) -> Page[EventFrame]:
-        """A page of a stream's log. Raises ApiError `resync` below the log's floor."""
-        path = f"/rooms/{stream[5:]}/events" if stream.startswith("room:") else "/users/me/events"
-        params = {"after": after, "limit": limit}
-        return await self.api.call("GET", path, params=params, shape=Page[EventFrame])
-
-    async def mark_read(self, room_id: UUID, seq: int) -> ReadState:
-        return await self.api.call("PUT", f"/rooms/{room_id}/read", json={"seq": seq}, shape=ReadState)
-
-    # -- admin
-
-    async def admin_users(self, query: str | None = None, cursor: str | None = None) -> Page[AdminUser]:
-        params = {"query": query, "cursor": cursor, "limit": 200}
-        return await self.api.call("GET", "/admin/users", params=params, shape=Page[AdminUser])
-
-    async def admin_update_user(self, user_id: UUID, **changes: Any) -> AdminUser:
-        """role, disabled."""
-        return await self.api.call("PATCH", f"/admin/users/{user_id}", json=changes, shape=AdminUser)
-
-    async def admin_reset_code(self, user_id: UUID) -> OneTimeCode:
-        return await self.api.call("POST", f"/admin/users/{user_id}/reset-code", shape=OneTimeCode)
-
-    async def admin_invite(self) -> OneTimeCode:
-        return await self.api.call("POST", "/admin/invites", shape=OneTimeCode)

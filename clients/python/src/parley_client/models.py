@@ -57,6 +57,7 @@ class Message(Model, frozen=True, kw_only=True):
     thread_root_id: UUID | None
     reply_count: int
     mentions: list[UUID]
+    mention_all: bool = False
     reactions: list[Reaction]
     rev: int
     edited_at: datetime | None
@@ -91,6 +92,7 @@ class Room(Model, frozen=True, kw_only=True):
     read_seq: int | None = None
     unread: int = 0
     mentions: int = 0
+    notify: str | None = None
     user_ids: list[UUID] | None = None
     last_message: Message | None = None
 
@@ -100,6 +102,7 @@ class Member(Model, frozen=True, kw_only=True):
     role: str
     from_seq: int
     joined_at: datetime
+    muted_until: datetime | None = None
 
 
 class ReadState(Model, frozen=True, kw_only=True):
@@ -142,6 +145,31 @@ class Page(Model, Generic[Item], frozen=True, kw_only=True):
 
     items: list[Item]
     next: str | None = None
+
+
+class Notification(Model, frozen=True, kw_only=True):
+    """kind: mention, direct, reply, invitation, access. message: as it is now, None if it may not be seen any more."""
+
+    id: UUID
+    kind: str
+    room_id: UUID
+    message_id: UUID | None
+    thread_root_id: UUID | None
+    actor_id: UUID | None
+    created_at: datetime
+    read: bool
+    message: Message | None = None
+
+
+class NotificationPage(Page[Notification], frozen=True, kw_only=True):
+    """unread: how many there are in all."""
+
+    unread: int
+
+
+class Block(Model, frozen=True, kw_only=True):
+    user_id: UUID
+    created_at: datetime
 
 
 class StreamStanding(Model, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from parley_client.client import Client
@@ -183,6 +184,31 @@ def tail(
 def chat(room: str) -> None:
     """Talk in a room: history, what is said now, and a line to write in. /quit leaves."""
     run(lambda client: chat_in(client, room))
+
+
+@app.command("notifications")
+def list_notifications(
+    everything: Annotated[bool, typer.Option("--all", help="Those that were read, too.")] = False,
+    read: Annotated[bool, typer.Option("--read", help="And mark them as read.")] = False,
+) -> None:
+    """What I was told: mentions, direct messages, replies, invitations."""
+
+    async def work(client: Client) -> None:
+        page = await client.notifications(unread=None if everything else True, limit=200)
+        people = {item.actor_id for item in page.items if item.actor_id is not None}
+        names = {user.id: user.username for user in (await client.users(ids=list(people))).items} if people else {}
+        for item in reversed(page.items):
+            text = "" if item.message is None else item.message.body or "(deleted)"
+            who = "" if item.actor_id is None else names.get(item.actor_id, "")
+            out.print(
+                f"[dim]{item.created_at:%Y-%m-%d %H:%M}[/dim] {item.kind:10} [bold]{escape(who)}[/bold] {escape(text)}"
+            )
+        if not page.items:
+            out.print("Nothing new.")
+        elif read:
+            await client.read_notifications(page.items[0].id)
+
+    run(work)
 
 
 @app.command("doctor")

@@ -1,0 +1,13 @@
+"""The HTTP API as methods, one module an area; Client has all of them."""
+
+from parley_client.calls.accounts import Accounts
+from parley_client.calls.admin import Admin
+from parley_client.calls.messages import Messages
+from parley_client.calls.notifications import Notifications
+from parley_client.calls.rooms import Rooms
+
+__all__ = ["Calls"]
+
+
+class Calls(Accounts, Rooms, Messages, Notifications, Admin):
+    """Everything that needs no socket."""

@@ -1,0 +1,34 @@
+"""What is said in a room."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from parley_client.http import Api
+from parley_client.models import EventFrame, Message, Page, ReadState
+
+
+class Messages:
+    """Each method is one call of the HTTP API. Raises ApiError."""
+
+    api: Api
+
+    async def messages(self, room_id: UUID, **where: Any) -> Page[Message]:
+        """before, after or around a seq; limit; cursor. Ascending."""
+        return await self.api.call("GET", f"/rooms/{room_id}/messages", params=where, shape=Page[Message])
+
+    async def message(self, room_id: UUID, message_id: UUID) -> Message:
+        return await self.api.call("GET", f"/rooms/{room_id}/messages/{message_id}", shape=Message)
+
+    async def post(self, room_id: UUID, body: str, *, client_msg_id: str | None = None) -> Message:
+        """Send over HTTP, without a socket."""
+        content = {"client_msg_id": client_msg_id or str(uuid4()), "body": body}
+        return await self.api.call("POST", f"/rooms/{room_id}/messages", json=content, shape=Message)
+
+    async def events_after(self, stream: str, after: int, limit: int = 200) -> Page[EventFrame]:
+        """A page of a stream's log. Raises ApiError `resync` below the log's floor."""
+        path = f"/rooms/{stream[5:]}/events" if stream.startswith("room:") else "/users/me/events"
+        params = {"after": after, "limit": limit}
+        return await self.api.call("GET", path, params=params, shape=Page[EventFrame])
+
+    async def mark_read(self, room_id: UUID, seq: int) -> ReadState:
+        return await self.api.call("PUT", f"/rooms/{room_id}/read", json={"seq": seq}, shape=ReadState)
