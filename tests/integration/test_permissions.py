@@ -21,7 +21,7 @@ from tests.conftest import Suite
 ALL = frozenset(SERVICES)
 NOBODY: frozenset[str] = frozenset()
 INBOXES = [f"_INBOX_{service}" for service in SERVICES]
-KINDS = ("room", "user", "account", "typing")
+KINDS = ("room", "user", "account", "presence", "typing")
 
 
 def publishers() -> dict[str, frozenset[str]]:
@@ -31,6 +31,7 @@ def publishers() -> dict[str, frozenset[str]]:
         "parley.live.room.0.nobody.hears": frozenset({"messages"}),
         "parley.live.user.0.nobody.hears": frozenset({"messages"}),
         "parley.live.account.0.nobody.hears": frozenset({"auth"}),
+        "parley.live.presence.0.nobody.hears": frozenset({"presence"}),
         "parley.live.typing.0.nobody.hears": frozenset({"gateway"}),
         "parley.evt.messages.nobody.hears": frozenset({"messages"}),
         "$JS.API.INFO": frozenset({"messages"}),
@@ -58,7 +59,7 @@ def publishers() -> dict[str, frozenset[str]]:
         *[f"parley.rpc.{service}.v1.user.not_a_verb" for service in SERVICES],
         *[f"parley.rpc.{service}.v2.svc.ready" for service in SERVICES],
         *[f"parley.evt.{service}.v1.fact.0" for service in SERVICES if service != "messages"],
-        "parley.live.presence.0.somebody",
+        "parley.live.weather.0.somebody",
         "parley.rpc",
         "anything",
     ]
