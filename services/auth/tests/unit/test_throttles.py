@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley_auth.domain.throttles import Guard, Verdict, ip_key, ip_prefix, judge, milliseconds, network
+from parley_auth.domain.throttles import Guard, Verdict, ip_key, judge, milliseconds, network
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 GUARD = Guard("login_account", b"key", 3, timedelta(minutes=15))
@@ -51,9 +51,3 @@ def test_an_ipv6_customer_has_a_network_and_an_ipv4_one_an_address() -> None:
     assert network("::ffff:192.0.2.1") == network("192.0.2.1") == "192.0.2.1"
     assert ip_key("192.0.2.1") != ip_key("192.0.2.2")
     assert network("unknown") == "unknown"
-
-
-def test_a_log_keeps_a_part_of_an_address() -> None:
-    assert ip_prefix("192.0.2.77") == ip_prefix("::ffff:192.0.2.77") == "192.0.2.0/24"
-    assert ip_prefix("2001:db8:1:2::1") == "2001:db8:1::/48"
-    assert ip_prefix("unknown") == ""

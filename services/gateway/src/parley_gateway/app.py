@@ -17,7 +17,7 @@ from parley_gateway.live.protocol import SocketProtocol
 from parley_gateway.middleware import Door
 from parley_gateway.readiness import Readiness
 from parley_gateway.revocations import Revocations
-from parley_gateway.routes import accounts, admin, messages, notifications, rooms, service, users
+from parley_gateway.routes import accounts, admin, messages, notifications, presence, rooms, service, users
 from parley_gateway.settings import Settings
 from parley_gateway.tokens import TokenVerifier
 from parley_shared import process
@@ -57,7 +57,16 @@ def make_app(parts: Parts, version: str) -> FastAPI:
     reference.install(app)
     app.include_router(service.router)
     # Before users: /users/me/events must not be taken for a user.
-    for router in (messages.router, notifications.router, accounts.router, users.router, rooms.router, admin.router):
+    for router in (
+        messages.router,
+        notifications.router,
+        accounts.router,
+        users.router,
+        rooms.router,
+        presence.router,
+        admin.router,
+        presence.admin,
+    ):
         app.include_router(router, prefix=PREFIX)
     if parts.settings.allowed_origins:
         app.add_middleware(

@@ -7,6 +7,7 @@ import msgspec
 
 from parley_shared.contracts import frames, live
 from parley_shared.contracts.base import Rpc, Wire
+from parley_shared.contracts.presence import PresenceChanged
 from parley_shared.messaging.permissions import contracts
 
 Schemas = dict[type[msgspec.Struct], dict[str, Any]]
@@ -20,7 +21,7 @@ def asyncapi() -> dict[str, Any]:
     verbs = contracts()
     server_frames = frames.Frame.__subclasses__()
     types: dict[str, type[msgspec.Struct]] = {f"frame_{kind.__name__}": kind for kind in (*commands, *server_frames)}
-    payloads: list[type[Wire]] = [live.Heads, live.AccountChanged, live.Advanced]
+    payloads: list[type[Wire]] = [live.Heads, live.AccountChanged, live.TypingHint, PresenceChanged, live.Advanced]
     for verb in verbs:
         payloads += [verb.request, verb.reply]
     described = list(dict.fromkeys((*types.values(), *payloads)))
@@ -54,6 +55,14 @@ def asyncapi() -> dict[str, Any]:
                 "parley.live.account.{bucket}.{id}",
                 "A user's tokens were revoked.",
                 _message(schemas, live.AccountChanged),
+            ),
+            "live_presence": _subject(
+                "parley.live.presence.{bucket}.{id}",
+                "Somebody is seen in another way.",
+                _message(schemas, PresenceChanged),
+            ),
+            "live_typing": _subject(
+                "parley.live.typing.{bucket}.{id}", "Somebody types in a room.", _message(schemas, live.TypingHint)
             ),
             "advanced": _subject(
                 "parley.evt.messages.v1.advanced.{bucket}",

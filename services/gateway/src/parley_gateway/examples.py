@@ -19,14 +19,18 @@ _EVENT = {
 _NAMED: dict[str, Any] = {
     "access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.…",
     "body": "Hello!",
+    "client": "parley/0.1",
     "code": "kx7-fq2-9dm",
     "cursor": 1,
+    "device_id": "laptop",
     "detail": "There is no such room, or you may not see it.",
     "display_name": "Alice",
     "expires_in": 600,
     "format": "markdown",
+    "gateway": "gateway-1",
     "head": 12,
     "ip": "192.0.2.0",
+    "ip_prefix": "192.0.2.0/24",
     "keys": [
         {"kty": "OKP", "crv": "Ed25519", "kid": "2026-11", "use": "sig", "alg": "EdDSA", "x": "11qYAYKxCrfVS_7T…"}
     ],
@@ -37,12 +41,13 @@ _NAMED: dict[str, Any] = {
     "refresh_token": "tGzv3JOkF0XG5Qx2TlKWIA",
     "seq": 12,
     "slow_mode_s": 0,
+    "text": "in a meeting",
     "token_type": "bearer",
     "topic": "Who washes up?",
     "user_agent": "Mozilla/5.0",
     "username": "alice",
 }
-_OPEN = {"next", "deleted_at", "deleted_by", "edited_at", "thread_root_id", "user_ids"}
+_OPEN = {"next", "deleted_at", "deleted_by", "edited_at", "last_seen", "thread_root_id", "user_ids"}
 """What is null in an ordinary answer."""
 
 
@@ -66,6 +71,8 @@ def _value(name: str, hint: Any) -> Any:
         if arguments[0] is msgspec.Raw:
             return [_EVENT] if name == "items" else []
         return _NAMED[name] if name == "keys" else [_value(name, arguments[0])]
+    if origin is dict:
+        return {}
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return example(hint)
     if hint is UUID:
@@ -74,4 +81,5 @@ def _value(name: str, hint: Any) -> Any:
         return _AT
     if hint is bool:
         return name in ("current", "mine", "joined", "read_receipts")
-    return _NAMED.get(name, 1 if hint is int else name)
+    found = _NAMED.get(name, 1 if hint is int else name)
+    return found if isinstance(found, hint) else 1

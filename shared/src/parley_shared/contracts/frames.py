@@ -101,7 +101,7 @@ class Pong(Command, frozen=True, kw_only=True, tag="pong"):
     id: int | None = None
 
 
-ClientFrame = Auth | Send | Read | Delivered | Join | Leave | Refresh | Ping | Pong
+ClientFrame = Auth | Send | Read | Delivered | Join | Leave | Typing | WatchPresence | Refresh | Ping | Pong
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):

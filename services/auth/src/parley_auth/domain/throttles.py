@@ -74,14 +74,3 @@ def network(ip: str) -> str:
 
 def ip_key(ip: str) -> bytes:
     return hashlib.sha256(network(ip).encode("utf-8", "surrogatepass")).digest()
-
-
-def ip_prefix(ip: str) -> str:
-    """What a log may keep of an address: IPv4 /24, IPv6 /48."""
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        return ""
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))

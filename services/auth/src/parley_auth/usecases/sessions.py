@@ -5,7 +5,6 @@ from uuid import UUID
 
 from parley_auth.domain import names, passwords
 from parley_auth.domain.codes import digest
-from parley_auth.domain.throttles import ip_prefix
 from parley_auth.hashing import Passwords
 from parley_auth.publisher import Publisher
 from parley_auth.settings import Settings
@@ -15,6 +14,7 @@ from parley_auth.store.sessions import TokenRow
 from parley_auth.store.users import Credential
 from parley_auth.usecases.door import Attempt, Door
 from parley_auth.usecases.issuer import Issuer, shown_agent, shown_ip
+from parley_shared.addresses import ip_prefix
 from parley_shared.contracts.auth import (
     Client,
     EndSession,

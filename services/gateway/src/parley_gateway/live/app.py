@@ -18,9 +18,12 @@ from parley_gateway.live.context import LiveContext
 from parley_gateway.live.hub import Reader
 from parley_gateway.live.hubs import Hubs
 from parley_gateway.live.lanes import Lanes
+from parley_gateway.live.lease import Lease
 from parley_gateway.live.positions import Positions
+from parley_gateway.live.presence import Watches
 from parley_gateway.live.protocol import EXTENSION, SocketProtocol
 from parley_gateway.live.roster import Roster
+from parley_gateway.live.typing import Typing
 from parley_gateway.revocations import Revocations
 from parley_gateway.settings import Settings
 from parley_gateway.tokens import TokenVerifier
@@ -48,6 +51,9 @@ class Live:
         self._revocations = revocations
         self.lanes = Lanes(rpc, count=settings.lanes)
         self._positions = Positions(rpc)
+        self._lease = Lease(rpc, gateway=settings.instance)
+        self._watches = Watches(bus, rpc)
+        self._typing = Typing(bus, rpc, self._watches)
         self._hubs = Hubs(bus, rpc, reset=self._restart_all, restart=self._restart)
         self._roster: Roster[Connection] = Roster(settings)
         self._draining = False
@@ -57,6 +63,9 @@ class Live:
             hubs=self._hubs,
             lanes=self.lanes,
             positions=self._positions,
+            lease=self._lease,
+            watches=self._watches,
+            typing=self._typing,
             resumes=Admission(
                 settings.resumes_per_second,
                 burst=settings.resumes_burst,
@@ -72,6 +81,8 @@ class Live:
     async def start(self) -> None:
         await self._hubs.start()
         await self._positions.start()
+        await self._lease.start()
+        await self._watches.start()
         self._fresh_task = asyncio.create_task(self._watch_freshness(), name="freshness")
 
     def mount(self, app: FastAPI) -> None:
@@ -107,6 +118,9 @@ class Live:
             await asyncio.gather(self._fresh_task, return_exceptions=True)
         await self.lanes.stop()
         await self._positions.stop()
+        await self._typing.stop()
+        await self._watches.stop()
+        await self._lease.stop()
         await self._hubs.stop()
 
     # -- the route

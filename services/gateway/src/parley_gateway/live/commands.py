@@ -11,7 +11,8 @@ from parley_gateway.live.connection import Connection, Handler, Handlers
 from parley_gateway.live.framing import frame
 from parley_shared.contracts import frames
 from parley_shared.contracts import messages as contract
-from parley_shared.errors import Code, Refused
+from parley_shared.errors import Code, Refused, not_found
+from parley_shared.ids import room_stream
 
 MOST_SEQ = 2**63 - 1
 """A larger one fits into no database, and would spoil a flush in which the positions of others travel."""
@@ -120,6 +121,19 @@ async def leave(connection: Connection, asked: frames.Leave) -> None:
     await connection.context.rpc.call(contract.LEAVE, request)
 
 
+def typing(connection: Connection, asked: frames.Typing) -> None:
+    """A hint for the others of the room; it may be dropped, also without a word."""
+    if connection.follows(room_stream(asked.room_id)):
+        connection.context.typing.note(connection, asked.room_id, asked.on)
+        connection.answer(asked.id, None)
+    else:
+        connection.answer(asked.id, not_found("room"))
+
+
+async def watch_presence(connection: Connection, asked: frames.WatchPresence) -> None:
+    await connection.context.watches.watch(connection, asked.user_ids)
+
+
 async def refresh(connection: Connection, asked: frames.Refresh) -> None:
     """A new access token of the same session, before the old one expires."""
     claims = await connection.context.verifier.verify(asked.token)
@@ -135,6 +149,8 @@ HANDLERS: Final[Handlers] = {
     frames.Delivered: delivered,
     frames.Join: in_turn(join),
     frames.Leave: in_turn(leave),
+    frames.Typing: typing,
+    frames.WatchPresence: in_turn(watch_presence),
     frames.Refresh: in_turn(refresh),
     frames.Auth: auth,
     frames.Ping: ping,

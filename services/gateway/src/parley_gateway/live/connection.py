@@ -22,9 +22,11 @@ from parley_gateway.live.framing import frame
 from parley_gateway.live.hub import Item
 from parley_gateway.live.protocol import SocketProtocol
 from parley_gateway.tokens import Claims
+from parley_shared.addresses import ip_prefix
 from parley_shared.contracts import frames
 from parley_shared.contracts.base import Actor
 from parley_shared.contracts.frames import CloseCode
+from parley_shared.contracts.presence import ConnectionClosed, Side
 from parley_shared.errors import Code, Refused
 from parley_shared.ids import new_id
 from parley_shared.limits import (
@@ -72,6 +74,7 @@ class Connection:
         self.ip = ip
         self.user_agent = user_agent
         self.phase = Phase.GREETED
+        self.opened_at = datetime.now(UTC)
         self.context = context
         self.handlers = handlers
         self.claims: Claims | None = None
@@ -89,12 +92,11 @@ class Connection:
         self._reading_paused = False
         self._allowance = float(FRAMES_BURST)
         self._counted_at = self._loop.time()
-        self._last_life = self._loop.time()
+        self.heard_at = self._loop.time()
         self._commands: deque[tuple[int, Coroutine[None, None, None]]] = deque()
         self._command_task: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._opened_at = time.time()
 
     # -- its life
 
@@ -115,7 +117,12 @@ class Connection:
             AUTH_TIMEOUT_S, self.close, CloseCode.NO_AUTH, "no auth frame in time"
         )
         self._timers["heartbeat"] = self._loop.call_later(HEARTBEAT_MS / 1000, self._beat)
-        log.info("connection.open", connection_id=str(self.id), user_agent=self.user_agent[:200])
+        log.info(
+            "connection.open",
+            connection_id=str(self.id),
+            ip_prefix=ip_prefix(self.ip),
+            user_agent=self.user_agent[:200],
+        )
 
     @property
     def actor(self) -> Actor:
@@ -164,7 +171,22 @@ class Connection:
         self._end()
         if not self.finished.done():
             self.finished.set_result(None)
-            code, reason, side = self._socket.closed_by or (1006, "", "network")
+            unspoken: tuple[int, str, Side] = (1006, "", "network")
+            code, reason, side = self._socket.closed_by or unspoken
+            if self._actor is not None:
+                self.context.lease.closed(
+                    ConnectionClosed(
+                        connection_id=self.id,
+                        user_id=self._actor.user_id,
+                        closed_at=datetime.now(UTC),
+                        code=code,
+                        side=side,
+                        reason=reason,
+                        bytes_in=self._socket.bytes_in,
+                        bytes_out=self._socket.bytes_out,
+                        queue_peak=self._socket.queue_peak,
+                    )
+                )
             log.info(
                 "connection.close",
                 connection_id=str(self.id),
@@ -173,7 +195,10 @@ class Connection:
                 code=code,
                 reason=reason,
                 side=side,
-                seconds=round(time.time() - self._opened_at, 3),
+                seconds=round(time.time() - self.opened_at.timestamp(), 3),
+                bytes_in=self._socket.bytes_in,
+                bytes_out=self._socket.bytes_out,
+                queue_peak=self._socket.queue_peak,
             )
 
     def _end(self) -> None:
@@ -189,6 +214,7 @@ class Connection:
         self._commands.clear()
         self._writable.set()
         self.following.end()
+        self.context.watches.forget(self)
         self.context.roster.forget(self)
 
     def ask_to_come_back(self, after_ms: int, reason: str) -> None:
@@ -197,7 +223,7 @@ class Connection:
             self.write(frames.Reconnect(after_ms=after_ms, reason=reason))
 
     def _beat(self) -> None:
-        if self._loop.time() - self._last_life > SILENCE_S:
+        if self._loop.time() - self.heard_at > SILENCE_S:
             self.close(CloseCode.NO_HEARTBEAT, "nothing heard for too long")
             return
         self._socket.write(_PING)
@@ -215,6 +241,11 @@ class Connection:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("connection.bug", connection_id=str(self.id), exc_info=error)
             self.close(1011, "internal error")
+
+    def probe(self) -> None:
+        """See lease.Attended."""
+        if self.phase is not Phase.CLOSED:
+            self._socket.write(_PING)
 
     # -- writing
 
@@ -282,6 +313,19 @@ class Connection:
         else:
             self._writable.set()
 
+    @property
+    def is_slow(self) -> bool:
+        """The peer does not take what is written; hints are dropped."""
+        return self._slow
+
+    def follows(self, stream: str) -> bool:
+        """Whether it gets the events of this stream."""
+        return stream in self.following.streams
+
+    def on_standing_changed(self) -> None:
+        """See following.Follower."""
+        self.context.watches.recheck(self)
+
     def on_detached(self, stream: str) -> None:
         self.following.streams.discard(stream)
 
@@ -292,7 +336,7 @@ class Connection:
         return self._allowed() and not self._slow
 
     def on_pong(self) -> None:
-        self._last_life = self._loop.time()
+        self.heard_at = self._loop.time()
 
     def on_binary(self) -> None:
         self.close(CloseCode.BAD_FRAME, "binary frames are not part of the protocol")
@@ -315,7 +359,7 @@ class Connection:
 
     def _allowed(self) -> bool:
         """A sign of life, within a token bucket per socket; past it the socket is closed (4029)."""
-        now = self._last_life = self._loop.time()
+        now = self.heard_at = self._loop.time()
         limit = self.context.frames_per_second
         if limit is None:
             return True

@@ -6,8 +6,11 @@ from typing import Any
 from parley_gateway.live.admission import Admission
 from parley_gateway.live.hubs import Hubs
 from parley_gateway.live.lanes import Lanes
+from parley_gateway.live.lease import Lease
 from parley_gateway.live.positions import Positions
+from parley_gateway.live.presence import Watches
 from parley_gateway.live.roster import Roster
+from parley_gateway.live.typing import Typing
 from parley_gateway.revocations import Revocations
 from parley_gateway.tokens import TokenVerifier
 from parley_shared.messaging.rpc import RpcClient
@@ -19,6 +22,9 @@ class LiveContext:
     hubs: Hubs
     lanes: Lanes
     positions: Positions
+    lease: Lease
+    watches: Watches
+    typing: Typing
     resumes: Admission
     verifier: TokenVerifier
     revocations: Revocations

@@ -35,6 +35,8 @@ class _Event(msgspec.Struct, frozen=True):
 _decode_event = msgspec.json.Decoder(_Event).decode
 _JOINED = frames.RoomJoined.__struct_config__.tag
 _LEFT = frames.RoomLeft.__struct_config__.tag
+_STANDING = {_JOINED, _LEFT, frames.AccountUpdated.__struct_config__.tag}
+"""After these the user may see others than before."""
 
 
 class Follower(Reader, Protocol):
@@ -51,6 +53,9 @@ class Follower(Reader, Protocol):
     async def writable(self) -> None: ...
     def write_framed(self, framed: bytes) -> None: ...
     def spawn(self, work: Coroutine[None, None, None]) -> object: ...
+    def on_standing_changed(self) -> None:
+        """He may see others than before."""
+        ...
 
 
 class Following:
@@ -79,6 +84,8 @@ class Following:
         """An event of the user's own stream: it says where he is a member from now on."""
         payload = item.framed[item.framed.index(b"{") :]
         body = _decode_event(payload).event
+        if body.kind in _STANDING:
+            self._follower.on_standing_changed()
         if body.room_id is None:
             return
         if body.kind == _JOINED:

@@ -15,14 +15,17 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from prometheus_client import Counter, Gauge
 
-from parley_gateway.live.framing import frame_text
+from parley_gateway.live.framing import frame, frame_text
 from parley_gateway.live.hub import Hub, Item, Reader
+from parley_shared.contracts.frames import TypingFrame
 from parley_shared.contracts.live import (
+    HEADER_EXCEPT,
     HEADER_MEMBERS,
     HEADER_SEQS,
     HEADS,
     Heads,
     LiveKind,
+    TypingHint,
     bucket_subject,
 )
 from parley_shared.contracts.messages import HUB_RANGE, STREAM_HEADS, HubRange, StreamHeads
@@ -45,6 +48,7 @@ _hubs = Gauge("parley_hubs", "Streams that this gateway follows")
 _fetches = Counter("parley_hub_fetches", "Times that a hub asked for what it had missed", ["outcome"])
 _reordered = Counter("parley_hub_reordered", "Gaps that closed by themselves within the wait")
 _decode_heads = msgspec.json.Decoder(Heads).decode
+_decode_typing = msgspec.json.Decoder(TypingHint).decode
 
 
 def parse_stream(stream: str) -> tuple[LiveKind, UUID]:
@@ -160,6 +164,11 @@ class Hubs:
         await asyncio.shield(task)
 
     async def _subscribe_now(self, bucket: tuple[LiveKind, int]) -> None:
+        if bucket[0] == "room" and ("typing", bucket[1]) not in self._subscriptions:
+            # Who types comes from other gateways, and may be lost.
+            self._subscriptions["typing", bucket[1]] = await self._bus.client.subscribe(
+                bucket_subject("typing", bucket[1]), cb=self._on_typing
+            )
         self._subscriptions[bucket] = await self._bus.client.subscribe(
             bucket_subject(*bucket),
             cb=self._on_message,
@@ -184,8 +193,10 @@ class Hubs:
         seqs = message.headers.get(HEADER_SEQS)
         if seqs is None:
             framed = frame_text(message.data)
+            hidden = message.headers.get(HEADER_EXCEPT, "")
             for reader in hub.everyone():
-                reader.write_hint(framed)
+                if not hidden or str(reader.user_id) not in hidden:
+                    reader.write_hint(framed)
             return
         first, _, last = seqs.partition("-")
         joined, left = _parse_members(message.headers.get(HEADER_MEMBERS))
@@ -197,6 +208,18 @@ class Hubs:
                 for seq, payload in enumerate(message.data.split(b"\n"), start=int(first))
             ]
         hub.offer(items)
+
+    async def _on_typing(self, message: Msg) -> None:
+        room_id = message.subject.rpartition(".")[2]
+        hub = self._hubs.get(f"room:{room_id}")
+        if hub is None:
+            return
+        hint = _decode_typing(message.data)
+        framed = frame(TypingFrame(room_id=UUID(room_id), user_id=hint.user_id, for_ms=hint.for_ms))
+        unseen = {hint.user_id, *hint.hidden_from}
+        for reader in hub.everyone():
+            if reader.user_id not in unseen:
+                reader.write_hint(framed)
 
     def _on_heads(self, kind: LiveKind, bucket: int, data: bytes) -> None:
         heads = _decode_heads(data)
@@ -327,6 +350,8 @@ class Hubs:
             if not streams and bucket in self._subscriptions:
                 del self._in_bucket[bucket]
                 await self._subscriptions.pop(bucket).unsubscribe()
+                if bucket[0] == "room":
+                    await self._subscriptions.pop(("typing", bucket[1])).unsubscribe()
 
     def _forget(self, stream: str) -> None:
         self._idle_since.pop(stream, None)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter as Tally
 from typing import Final
 
 import structlog
@@ -10,10 +11,12 @@ from parley_gateway.live import commands
 from parley_gateway.live.connection import Connection, Handlers, Phase
 from parley_gateway.live.framing import frame
 from parley_gateway.live.resume import replay
+from parley_shared.addresses import ip_prefix
 from parley_shared.contracts import auth as auth_contract
 from parley_shared.contracts import frames
 from parley_shared.contracts import messages as contract
 from parley_shared.contracts.frames import CloseCode
+from parley_shared.contracts.presence import ConnectionOpened
 from parley_shared.errors import Code, Refused
 from parley_shared.ids import room_stream, user_stream
 
@@ -113,15 +116,42 @@ async def _open(connection: Connection, asked: frames.Auth) -> None:
     connection.handlers = commands.HANDLERS
     connection.own_stream = user_stream(actor.user_id)
     connection.write_framed(_LIVE)
+    outcome = recovered.outcome(opened.streams) if resume is not None else "none"
+    last = asked.last_close
+    device_id, client = (asked.device_id or "")[:64], (asked.client or "")[:64]
+    context.lease.opened(
+        connection,
+        ConnectionOpened(
+            connection_id=connection.id,
+            user_id=actor.user_id,
+            session_id=actor.session_id,
+            device_id=device_id,
+            client=client,
+            ip_prefix=ip_prefix(connection.ip),
+            user_agent=connection.user_agent[:200],
+            opened_at=connection.opened_at,
+            resume=outcome,
+            # Any integer fits into a frame, but not into a column.
+            last_close_code=None if last is None else max(0, min(last.code, 65_535)),
+            last_close_reason=None if last is None else last.reason[:123],
+        ),
+    )
     log.info(
         "connection.auth",
         connection_id=str(connection.id),
         user_id=str(actor.user_id),
         session_id=str(actor.session_id),
-        device_id=(asked.device_id or "")[:64],
-        client=(asked.client or "")[:64],
-        resume=recovered.outcome(opened.streams) if resume is not None else "none",
-        last_close=None if asked.last_close is None else asked.last_close.code,
+        device_id=device_id,
+        client=client,
+        last_close=None if last is None else last.code,
+        last_close_reason=None if last is None else last.reason[:123],
+    )
+    log.info(
+        "connection.resume",
+        connection_id=str(connection.id),
+        outcome=outcome,
+        streams=dict(Tally(standing.status for standing in standing.values())),
+        replayed_bytes=sum(map(len, recovered.chunks)),
     )
     own = next(state for state in opened.streams if state.stream == connection.own_stream)
     positions = [(connection.own_stream, own.head)]

@@ -10,6 +10,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 from websockets.http11 import Request
 
+from parley_shared.contracts.presence import Side
+
 EXTENSION = "parley.socket"
 """Where the ASGI scope's extensions carry the protocol object."""
 
@@ -40,7 +42,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     sink: Sink | None = None
     abort_timer: TimerHandle | None = None
     broken = False
-    closed_by: tuple[int, str, str] | None = None
+    bytes_in = 0
+    bytes_out = 0
+    queue_peak = 0
+    """Bytes that waited for the peer to take them, at most."""
+    slow = False
+    closed_by: tuple[int, str, Side] | None = None
     """(code, reason, side) of the first close frame: side is `server` or `client`."""
 
     def handle_connect(self, event: Request) -> None:
@@ -48,6 +55,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         scope: Any = getattr(self, "scope", None)  # absent if the handshake was refused
         if scope is not None:
             scope["extensions"][EXTENSION] = self
+
+    def data_received(self, data: bytes) -> None:
+        self.bytes_in += len(data)
+        super().data_received(data)
 
     def attach(self, sink: Sink) -> None:
         """From now on nothing goes through ASGI's queue."""
@@ -119,11 +130,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self.slow = True
+        self._measure()
         if self.sink is not None:
             self.sink.on_slow(True)
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.slow = False
         if self.sink is not None:
             self.sink.on_slow(False)
 
@@ -152,6 +166,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Hand framed bytes to the transport; never waits. The event loop gathers one turn's writes into one system call."""
         if not self.close_sent:
             self.transport.write(framed)
+            self.bytes_out += len(framed)
+            if self.slow:
+                self._measure()
+
+    def _measure(self) -> None:
+        self.queue_peak = max(self.queue_peak, self.waiting_bytes)
 
     @property
     def waiting_bytes(self) -> int:

@@ -62,12 +62,12 @@ async def find_users(
     return json_answer(await rpc.call(contract.FIND_USERS, found))
 
 
-def parse_ids(text: str) -> list[UUID]:
-    """Ids separated by commas. Raises Refused: INVALID."""
+def parse_ids(text: str, field: str = "ids") -> list[UUID]:
+    """Ids separated by commas, of the parameter `field`. Raises Refused: INVALID."""
     parts = [part for part in text.split(",") if part]
     if len(parts) > PAGE_MAX:
-        raise invalid(ids=f"at most {PAGE_MAX}")
+        raise invalid(**{field: f"at most {PAGE_MAX}"})
     try:
         return [UUID(part) for part in parts]
     except ValueError:
-        raise invalid(ids="ids separated by commas") from None
+        raise invalid(**{field: "ids separated by commas"}) from None
