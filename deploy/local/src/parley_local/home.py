@@ -79,8 +79,10 @@ class Home:
         os.close(self._lock)
 
 
-def _processes(run: dict[str, object]) -> list[tuple[int, float]]:
+def _processes(run: object) -> list[tuple[int, float]]:
     entries: list[object] = []
+    if not isinstance(run, dict):
+        return []
     for value in run.values():
         entries += value if isinstance(value, list) else [value]
     return [

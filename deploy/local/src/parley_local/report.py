@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
+LOOK_BYTES = 1024 * 1024
 WARNING = {"warning", "error", "critical"}
 
 
@@ -89,11 +90,12 @@ class LogFollower:
                     continue
                 with log.open("rb") as file:
                     file.seek(position)
-                    data = file.read(1024 * 1024)
+                    data = file.read(LOOK_BYTES)
             except OSError:
                 continue
             complete = data.rfind(b"\n") + 1
-            self._at[log] = position + (complete or len(data))
+            # Half a line is read when it is whole; one that never ends is passed over.
+            self._at[log] = position + (complete or (len(data) if len(data) == LOOK_BYTES else 0))
             for line in data[:complete].decode(errors="replace").splitlines():
                 self._terminal.log_line(log.stem, line)
 
