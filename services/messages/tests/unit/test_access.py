@@ -22,7 +22,7 @@ EXPECTED: dict[str, tuple[set[str], set[str]]] = {
     "read": (JOINED, JOINED),
     "send": (JOINED, JOINED),
     "react": (JOINED, JOINED),
-    "follow threads": (JOINED, JOINED),
+    "mark as read, and follow threads": (JOINED, JOINED),
     "report messages": (JOINED, JOINED),
     "edit your messages": (JOINED, JOINED),
     "delete your messages": (JOINED, JOINED),

@@ -13,7 +13,7 @@ class Action(StrEnum):
     READ = "read"
     SEND = "send"
     REACT = "react"
-    FOLLOW = "follow threads"
+    FOLLOW = "mark as read, and follow threads"
     REPORT = "report messages"
     EDIT_OWN = "edit your messages"
     DELETE_OWN = "delete your messages"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from parley_messages.clients import AuthClient
 from parley_messages.publisher import LivePublisher
 from parley_messages.store import Database
-from parley_messages.usecases.changes import Changes
+from parley_messages.usecases.changes import Changes, Notice
 from parley_shared.contracts import moderation as contract
 from parley_shared.errors import Code, Refused, invalid, not_found
 from parley_shared.ids import new_id
@@ -38,6 +38,9 @@ class Grants:
                 raise not_found("room")
             row = await store.grants.add(new_id(), command.room_id, actor, reason, command.minutes)
             changes = Changes(store, actor)
+            await changes.audit(command.room_id, "access.granted", actor, reason, minutes=command.minutes)
+            owners = [owner for owner in await store.members.owners(command.room_id) if owner != actor]
+            await changes.notify([Notice(owner, "access", command.room_id, actor) for owner in owners])
         self._advanced()
         await changes.publish(self._publisher)
         return contract.AccessGrant(**{name: row[name] for name in contract.AccessGrant.__struct_fields__})

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from parley_messages.clients import AuthClient
-from parley_messages.domain.access import Action, Standing, demand, demand_higher
+from parley_messages.domain.access import Action, demand, demand_higher
 from parley_messages.publisher import LivePublisher
 from parley_messages.store import Database, Store
 from parley_messages.usecases.changes import Changes
@@ -37,9 +37,10 @@ class Moderation:
         minutes, reason = _checked(command)
         roles = await self._auth.roles([command.user_id])
         async with self._database.begin() as store:
-            found, _ = await self._target(store, command, Action.MUTE, roles)
+            found = await self._target(store, command, Action.MUTE, roles)
             row = await self._impose(store, command, "mute", minutes, reason)
             changes = Changes(store, command.actor.user_id)
+            await changes.audit(command.room_id, "member.muted", command.user_id, reason, minutes=minutes)
             until = row["until"] or FOREVER
             if found is not None and found["muted_until"] != until:
                 await store.members.set_muted(command.room_id, command.user_id, until)
@@ -51,11 +52,12 @@ class Moderation:
         """Raises Refused: FORBIDDEN, NOT_FOUND, FIXED_MEMBERS."""
         roles = await self._auth.roles([command.user_id])
         async with self._database.begin() as store:
-            found, _ = await self._target(store, command, Action.MUTE, roles, known=False)
+            found = await self._target(store, command, Action.MUTE, roles, known=False)
             changes = Changes(store, command.actor.user_id)
             current = await store.sanctions.current(command.room_id, command.user_id, "mute")
             if current is not None:
                 await store.sanctions.lift(command.room_id, command.user_id, "mute")
+                await changes.audit(command.room_id, "member.unmuted", command.user_id)
                 if found is not None:
                     await store.members.set_muted(command.room_id, command.user_id, None)
                     await changes.updated_member(command.room_id, command.user_id, found["role"], None)
@@ -67,9 +69,10 @@ class Moderation:
         minutes, reason = _checked(command)
         roles = await self._auth.roles([command.user_id])
         async with self._database.begin() as store:
-            found, _ = await self._target(store, command, Action.BAN, roles)
+            found = await self._target(store, command, Action.BAN, roles)
             row = await self._impose(store, command, "ban", minutes, reason)
             changes = Changes(store, command.actor.user_id)
+            await changes.audit(command.room_id, "member.banned", command.user_id, reason, minutes=minutes)
             if found is not None:
                 to_seq = await changes.gone(command.room_id, command.user_id, removed=True, reason=reason)
                 await changes.tell_left(command.room_id, [command.user_id], to_seq, "banned")
@@ -81,7 +84,9 @@ class Moderation:
         roles = await self._auth.roles([command.user_id])
         async with self._database.begin() as store:
             await self._target(store, command, Action.BAN, roles, known=False)
-            await store.sanctions.lift(command.room_id, command.user_id, "ban")
+            if await store.sanctions.current(command.room_id, command.user_id, "ban") is not None:
+                await store.sanctions.lift(command.room_id, command.user_id, "ban")
+                await Changes(store, command.actor.user_id).audit(command.room_id, "member.unbanned", command.user_id)
         return Empty()
 
     async def mutes(self, command: contract.ListSanctions) -> contract.Sanctions:
@@ -100,7 +105,7 @@ class Moderation:
         roles: dict[UUID, Any],
         *,
         known: bool = True,
-    ) -> tuple[Any | None, Standing]:
+    ) -> Any | None:
         """The present member whom it is about, if he is one. known: somebody whom auth does not know is NOT_FOUND."""
         row, standing = await stand(store, command.actor, command.room_id, lock=True)
         if (standing.visible or standing.office_rank) and row["kind"] == "direct":
@@ -112,7 +117,7 @@ class Moderation:
         if known and found is None and command.user_id not in roles:
             raise not_found("user")
         demand_higher(standing, None if found is None else found["role"], roles.get(command.user_id, "user"))
-        return found, standing
+        return found
 
     async def _impose(
         self, store: Store, command: contract.Impose, kind: str, minutes: int | None, reason: str | None

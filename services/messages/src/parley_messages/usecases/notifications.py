@@ -91,7 +91,7 @@ class Notifications:
         user_id = command.actor.user_id
         async with self._database.begin() as store:
             _, standing = await stand(store, command.actor, command.room_id, lock=False)
-            demand(standing, Action.READ)
+            demand(standing, Action.FOLLOW)
             changes = Changes(store, user_id)
             if await store.notifications.set_level(command.room_id, user_id, command.level):
                 await changes.account_updated(user_id)

@@ -37,7 +37,7 @@ class Positions:
         user_id = command.actor.user_id
         async with self._database.begin() as store:
             _, standing = await stand(store, command.actor, command.room_id, lock=False)
-            demand(standing, Action.READ)
+            demand(standing, Action.FOLLOW)
             moved = await store.positions.move([command.room_id], [user_id], [command.seq], [command.seq])
             state = my_room(await store.rooms.mine(user_id, command.room_id))
         await self._tell(moved)

@@ -6,6 +6,7 @@ from uuid import UUID
 from parley_messages.clients import AuthClient
 from parley_messages.domain.access import Action, demand, may
 from parley_messages.store import Database
+from parley_messages.usecases.changes import Changes
 from parley_messages.usecases.standing import opens_history, stand
 from parley_shared.contracts import moderation as contract
 from parley_shared.cursors import read_cursor, write_cursor
@@ -31,7 +32,7 @@ class Reports:
         report_id = new_id()
         actor = command.actor.user_id
         async with self._database.begin() as store:
-            row, standing = await stand(store, command.actor, command.room_id, lock=False)
+            row, standing = await stand(store, command.actor, command.room_id, lock=True)
             demand(standing, Action.REPORT)
             message = await store.timeline.get(command.room_id, opens_history(row, standing), actor, command.message_id)
             if message is None:
@@ -39,6 +40,8 @@ class Reports:
             if message["deleted_at"] is not None:
                 raise Refused(Code.DELETED, "The message has been deleted already.")
             found = await store.reports.add(report_id, command.room_id, command.message_id, actor, reason)
+            if found == report_id:
+                await Changes(store, actor).audit(command.room_id, "message.reported", command.message_id)
         return contract.Reported(id=found, created=found == report_id)
 
     async def of_room(self, command: contract.ListRoomReports) -> contract.Reports:
@@ -72,11 +75,13 @@ class Reports:
             found = await store.reports.get(command.report_id)
             if found is None:
                 raise not_found("report")
-            _, standing = await stand(store, command.actor, found["room_id"], lock=False)
+            _, standing = await stand(store, command.actor, found["room_id"], lock=True)
             if not may(standing, Action.SEE_REPORTS):
                 raise not_found("report")
             if found["resolution"] != resolution:
-                await store.reports.resolve(command.report_id, resolution, command.actor.user_id)
+                actor = command.actor.user_id
+                await store.reports.resolve(command.report_id, resolution, actor)
+                await Changes(store, actor).audit(found["room_id"], "report.resolved", found["message_id"], resolution)
                 found = await store.reports.get(command.report_id)
         return _report(found)
 
