@@ -21,6 +21,8 @@ from parley_messages.store import Database
 from parley_messages.tail import TailCache
 from parley_messages.usecases.sessions import Sessions
 from parley_shared import embedded
+from parley_shared.audit import new_key
+from parley_shared.contracts import conversation as said
 from parley_shared.contracts import messages as contract
 from parley_shared.contracts import moderation
 from parley_shared.contracts.auth import (
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["parley_shared.testing.fixtures"]
 
 GOOD_TOKEN = "the only one that the stand-in for auth knows"
+AUDIT_KEY = new_key()
 COUNTED = "test of how many statements"
 _decode_event = msgspec.json.Decoder(Event).decode
 
@@ -219,6 +222,50 @@ class Suite:
             contract.GET_MESSAGE, contract.MessageRequest(actor=actor, room_id=room_id, message_id=message_id)
         )
 
+    def of(self, actor: Actor, message: contract.Message | contract.Accepted, room_id: UUID) -> dict[str, Any]:
+        """The fields of every request about one message."""
+        message_id = message.message_id if isinstance(message, contract.Accepted) else message.id
+        return {"actor": actor, "room_id": room_id, "message_id": message_id}
+
+    async def edit(self, actor: Actor, room_id: UUID, message: Any, rev: int, body: str) -> contract.Message:
+        request = said.EditMessage(**self.of(actor, message, room_id), rev=rev, body=body)
+        return await self.rpc.call(said.EDIT_MESSAGE, request)
+
+    async def delete_message(self, actor: Actor, room_id: UUID, message: Any, reason: str | None = None) -> None:
+        request = said.DeleteMessage(**self.of(actor, message, room_id), reason=reason)
+        await self.rpc.call(said.DELETE_MESSAGE, request)
+
+    async def react(self, actor: Actor, room_id: UUID, message: Any, reaction: str) -> None:
+        await self.rpc.call(said.ADD_REACTION, said.ReactTo(**self.of(actor, message, room_id), reaction=reaction))
+
+    async def unreact(self, actor: Actor, room_id: UUID, message: Any, reaction: str) -> None:
+        await self.rpc.call(said.REMOVE_REACTION, said.ReactTo(**self.of(actor, message, room_id), reaction=reaction))
+
+    async def pin(self, actor: Actor, room_id: UUID, message: Any) -> None:
+        await self.rpc.call(said.PIN_MESSAGE, contract.MessageRequest(**self.of(actor, message, room_id)))
+
+    async def unpin(self, actor: Actor, room_id: UUID, message: Any) -> None:
+        await self.rpc.call(said.UNPIN_MESSAGE, contract.MessageRequest(**self.of(actor, message, room_id)))
+
+    async def pins(self, actor: Actor, room_id: UUID, **page: Any) -> contract.Messages:
+        return await self.rpc.call(said.LIST_PINS, said.ListPins(actor=actor, room_id=room_id, **page))
+
+    async def revisions(self, actor: Actor, room_id: UUID, message: Any, **page: Any) -> said.Revisions:
+        request = said.ListRevisions(**self.of(actor, message, room_id), **page)
+        return await self.rpc.call(said.LIST_REVISIONS, request)
+
+    async def thread(self, actor: Actor, room_id: UUID, message: Any, **page: Any) -> said.Thread:
+        return await self.rpc.call(said.GET_THREAD, said.GetThread(**self.of(actor, message, room_id), **page))
+
+    async def follow(self, actor: Actor, room_id: UUID, message: Any) -> None:
+        await self.rpc.call(said.FOLLOW_THREAD, contract.MessageRequest(**self.of(actor, message, room_id)))
+
+    async def unfollow(self, actor: Actor, room_id: UUID, message: Any) -> None:
+        await self.rpc.call(said.UNFOLLOW_THREAD, contract.MessageRequest(**self.of(actor, message, room_id)))
+
+    async def status(self, actor: Actor, room_id: UUID, message: Any) -> said.MessageStatus:
+        return await self.rpc.call(said.MESSAGE_STATUS, contract.MessageRequest(**self.of(actor, message, room_id)))
+
     async def events(self, actor: Actor, room_id: UUID, after: int = 0, limit: int = 200) -> list[Event]:
         answer = await self.rpc.call(
             contract.ROOM_EVENTS, contract.RoomEvents(actor=actor, room_id=room_id, after=after, limit=limit)
@@ -246,6 +293,12 @@ class Suite:
     def kinds(events: list[Event]) -> list[str]:
         """As they stand in the frames."""
         return [str(type(event.event).__struct_config__.tag) for event in events]
+
+
+@pytest.fixture(scope="session")
+def audit_key() -> str:
+    """What the suite's exports are signed with."""
+    return AUDIT_KEY
 
 
 @pytest.fixture(scope="session")
@@ -310,6 +363,7 @@ async def replica(postgres: "Postgres", nats: "Nats", **settings: Any) -> AsyncI
                     "rate_limit_moderator": 10,
                     "rate_limit_admin": None,
                     "heads_seconds": 0.5,
+                    "audit_key": AUDIT_KEY,
                     **settings,
                 },
             ),

@@ -17,7 +17,17 @@ from parley_gateway.live.protocol import SocketProtocol
 from parley_gateway.middleware import Door
 from parley_gateway.readiness import Readiness
 from parley_gateway.revocations import Revocations
-from parley_gateway.routes import accounts, admin, messages, notifications, presence, rooms, service, users
+from parley_gateway.routes import (
+    accounts,
+    admin,
+    conversation,
+    messages,
+    notifications,
+    presence,
+    rooms,
+    service,
+    users,
+)
 from parley_gateway.settings import Settings
 from parley_gateway.tokens import TokenVerifier
 from parley_shared import process
@@ -59,6 +69,7 @@ def make_app(parts: Parts, version: str) -> FastAPI:
     # Before users: /users/me/events must not be taken for a user.
     for router in (
         messages.router,
+        conversation.router,
         notifications.router,
         accounts.router,
         users.router,

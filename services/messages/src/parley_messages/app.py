@@ -13,15 +13,20 @@ from parley_messages.publisher import LivePublisher
 from parley_messages.settings import Settings
 from parley_messages.store import Database
 from parley_messages.tail import TailCache
+from parley_messages.usecases.budget import ChangeBudget
+from parley_messages.usecases.conversation import Conversation
 from parley_messages.usecases.grants import Grants
 from parley_messages.usecases.members import Members
 from parley_messages.usecases.moderation import Moderation
 from parley_messages.usecases.notifications import Notifications
 from parley_messages.usecases.positions import Positions
+from parley_messages.usecases.reactions import Reactions
+from parley_messages.usecases.receipts import Receipts
 from parley_messages.usecases.reports import Reports
 from parley_messages.usecases.rooms import Rooms
 from parley_messages.usecases.send import SendUseCase
 from parley_messages.usecases.sessions import Sessions
+from parley_messages.usecases.threads import Threads
 from parley_messages.usecases.timeline import Timeline
 from parley_messages.usecases.visibility import Visibility
 from parley_messages.writer import Writer
@@ -71,14 +76,20 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             )
             await writer.start()
             auth = AuthClient(service.rpc)
+            receipts = Receipts(database, service.bus, auth)
+            budget = ChangeBudget(settings.changes_per_minute)
             handlers.register(
                 service.server,
                 rooms=Rooms(database, publisher, auth, relay.wake),
                 members=Members(database, publisher, auth, relay.wake),
                 send=SendUseCase(writer, auth),
                 timeline=Timeline(database),
+                conversation=Conversation(database, publisher, auth, budget, settings.edit_hours, advanced),
+                reactions=Reactions(database, publisher, budget, relay.wake),
+                threads=Threads(database),
                 notifications=Notifications(database, publisher, auth, relay.wake),
-                positions=Positions(database, service.bus),
+                positions=Positions(database, receipts),
+                receipts=receipts,
                 sessions=Sessions(database, epoch, tail),
                 visibility=Visibility(database),
                 moderation=Moderation(database, publisher, auth, relay.wake),

@@ -7,14 +7,14 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from parley_messages.domain.rates import FloodLimit, RateWindow
-from parley_messages.domain.sending import Checked, refuse_room
+from parley_messages.domain.sending import Checked, refuse_blocked, refuse_muted, refuse_room
 from parley_messages.publisher import Committed, render
 from parley_messages.store.send import LockedRoom, SendStore, ThreadMessage
 from parley_shared.contracts.frames import MessageCreated
 from parley_shared.contracts.messages import Accepted, Message, NotAccepted
-from parley_shared.errors import Code
+from parley_shared.errors import Code, Refused
 from parley_shared.ids import new_id, room_stream
-from parley_shared.limits import FOREVER, MENTION_ALL_MEMBERS
+from parley_shared.limits import MENTION_ALL_MEMBERS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -129,7 +129,7 @@ class Batch:
             elif send.room_id in held:
                 result.skipped.append(tag)
             else:
-                result.outcomes.append((tag, _not_a_member(visible=False)))
+                result.outcomes.append((tag, _refused(refuse_room(visible=False))))
         return rest
 
     async def _look_up(self, sends: list[tuple[Tag, Checked]], rooms: dict[UUID, LockedRoom]) -> list[Any]:
@@ -164,15 +164,15 @@ class Batch:
 
     def _decide(self, send: Checked, room: LockedRoom, row: Any) -> "_New | Accepted | NotAccepted":
         if row[1] is None or room.deleted:
-            return _not_a_member(visible=room.visibility == "public" and not room.deleted)
+            return _refused(refuse_room(visible=room.visibility == "public" and not room.deleted))
         if row[2] is not None:
             return _as_duplicate(send, row[6], row[2], row[3], row[4], row[5])
         at = max(room.now, room.last_at)
         role, muted_until = row[9], row[10]
         if muted_until is not None and muted_until > at:
-            return _muted(muted_until, at)
+            return _refused(refuse_muted(muted_until, at))
         if (send.room_id, send.sender_id) in self._blocked:
-            return NotAccepted(code=str(Code.NOT_REACHABLE), detail="This person is not reachable.")
+            return _refused(refuse_blocked())
         root: ThreadMessage | None = None
         if send.thread_root_id is not None:
             root = self._root(send.room_id, send.thread_root_id)
@@ -311,18 +311,8 @@ class Batch:
         await self._store.follow(since, wrote)
 
 
-def _muted(until: datetime, now: datetime) -> NotAccepted:
-    forever = until.year == FOREVER.year
-    return NotAccepted(
-        code=str(Code.MUTED),
-        detail="You are muted in this room" + ("." if forever else f" until {until:%Y-%m-%d %H:%M:%S} UTC."),
-        retry_after_ms=None if forever else (until - now) // _MILLISECOND + 1,
-    )
-
-
-def _not_a_member(*, visible: bool) -> NotAccepted:
-    refusal = refuse_room(visible=visible)
-    return NotAccepted(code=str(refusal.code), detail=refusal.detail)
+def _refused(refusal: Refused) -> NotAccepted:
+    return NotAccepted(code=str(refusal.code), detail=refusal.detail, retry_after_ms=refusal.retry_after_ms)
 
 
 def _as_duplicate(

@@ -24,6 +24,8 @@ NAME_KEPT_S = 60.0
 NOBODY_KEPT_S = 5.0
 """How long a name is known to be nobody's: somebody may register any moment."""
 RECEIPTS_KEPT_S = 5.0
+MOST_ASKED = 5_000
+"""Users in one question."""
 
 
 class AuthClient:
@@ -68,14 +70,17 @@ class AuthClient:
     async def receipts_off(self, ids: list[UUID]) -> set[UUID]:
         """Which of these have switched read receipts off; known for a few seconds. Raises Refused: UNAVAILABLE."""
         now = time.monotonic()
-        unknown = sorted({user for user in ids if self._quiet.get(user, (False, 0.0))[1] < now})
-        if unknown:
-            if len(self._quiet) > NAMES_KEPT:
-                self._quiet.clear()
-            quiet = set((await self._rpc.call(RECEIPTS_OFF, UserIds(ids=unknown))).ids)
-            for user in unknown:
+        if len(self._quiet) > NAMES_KEPT:
+            self._quiet.clear()
+        known = {user: entry[0] for user in ids if (entry := self._quiet.get(user)) is not None and entry[1] >= now}
+        unknown = sorted({user for user in ids if user not in known})
+        for start in range(0, len(unknown), MOST_ASKED):
+            asked = unknown[start : start + MOST_ASKED]
+            quiet = set((await self._rpc.call(RECEIPTS_OFF, UserIds(ids=asked))).ids)
+            for user in asked:
+                known[user] = user in quiet
                 self._quiet[user] = (user in quiet, now + RECEIPTS_KEPT_S)
-        return {user for user in ids if self._quiet.get(user, (False, 0.0))[0]}
+        return {user for user, off in known.items() if off}
 
 
 _STALE: tuple[UUID | None, float] = (None, 0.0)

@@ -1,16 +1,21 @@
 """Verb → use case; the only module that knows both."""
 
+from parley_messages.usecases.conversation import Conversation
 from parley_messages.usecases.grants import Grants
 from parley_messages.usecases.members import Members
 from parley_messages.usecases.moderation import Moderation
 from parley_messages.usecases.notifications import Notifications
 from parley_messages.usecases.positions import Positions
+from parley_messages.usecases.reactions import Reactions
+from parley_messages.usecases.receipts import Receipts
 from parley_messages.usecases.reports import Reports
 from parley_messages.usecases.rooms import Rooms
 from parley_messages.usecases.send import SendUseCase
 from parley_messages.usecases.sessions import Sessions
+from parley_messages.usecases.threads import Threads
 from parley_messages.usecases.timeline import Timeline
 from parley_messages.usecases.visibility import Visibility
+from parley_shared.contracts import conversation as said
 from parley_shared.contracts import messages as contract
 from parley_shared.contracts import moderation as office
 from parley_shared.contracts import notifications as told
@@ -25,8 +30,12 @@ def register(
     members: Members,
     send: SendUseCase,
     timeline: Timeline,
+    conversation: Conversation,
+    reactions: Reactions,
+    threads: Threads,
     notifications: Notifications,
     positions: Positions,
+    receipts: Receipts,
     sessions: Sessions,
     visibility: Visibility,
     moderation: Moderation,
@@ -50,6 +59,17 @@ def register(
     server.serve(contract.SEND_MANY, send.send_many)
     server.serve(contract.PAGE, timeline.page)
     server.serve(contract.GET_MESSAGE, timeline.get)
+    server.serve(said.EDIT_MESSAGE, conversation.edit)
+    server.serve(said.DELETE_MESSAGE, conversation.delete)
+    server.serve(said.PIN_MESSAGE, conversation.pin)
+    server.serve(said.UNPIN_MESSAGE, conversation.unpin)
+    server.serve(said.LIST_PINS, conversation.pins)
+    server.serve(said.LIST_REVISIONS, conversation.revisions)
+    server.serve(said.ADD_REACTION, reactions.add)
+    server.serve(said.REMOVE_REACTION, reactions.remove)
+    server.serve(said.GET_THREAD, threads.get)
+    server.serve(said.FOLLOW_THREAD, threads.follow)
+    server.serve(said.UNFOLLOW_THREAD, threads.unfollow)
     server.serve(contract.ROOM_EVENTS, timeline.room_events)
     server.serve(contract.USER_EVENTS, timeline.user_events)
     server.serve(told.LIST_NOTIFICATIONS, notifications.page)
@@ -58,6 +78,7 @@ def register(
     server.serve(told.LIST_BLOCKS, notifications.blocks)
     server.serve(told.BLOCK_USER, notifications.block)
     server.serve(told.UNBLOCK_USER, notifications.unblock)
+    server.serve(said.MESSAGE_STATUS, receipts.status)
     server.serve(contract.MARK_READ, positions.mark_read)
     server.serve(contract.FLUSH_POSITIONS, positions.flush)
     server.serve(contract.OPEN_SESSION, sessions.open)

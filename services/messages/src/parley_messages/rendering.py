@@ -71,6 +71,30 @@ def message(row: Row, reactions: Iterable[Reaction] = ()) -> Message:
     )
 
 
+def reactions(rows: Iterable[Row]) -> dict[UUID, list[Reaction]]:
+    """From rows of store.reactions.of: by message, sorted by reaction."""
+    found: dict[UUID, list[Reaction]] = {}
+    for row in rows:
+        found.setdefault(row["message_id"], []).append(
+            Reaction(reaction=row["reaction"], count=row["count"], user_ids=row["user_ids"], mine=row["mine"])
+        )
+    return found
+
+
+def edited(at: datetime, actor: UUID | None, today: Message) -> frames.MessageEdited:
+    return frames.MessageEdited(
+        at=at,
+        actor_id=actor,
+        message_id=today.id,
+        rev=today.rev,
+        body=today.body,
+        format=today.format,
+        mentions=today.mentions,
+        mention_all=today.mention_all,
+        edited_at=today.edited_at,
+    )
+
+
 def event_body(row: Row, room_row: Row | None) -> frames.AnyEventBody:
     """A row of store.streams.events; room_row: today's settings, for `room.updated`."""
     kind, at, actor, meta = row["kind"], row["at"], row["actor"], row["meta"] or {}
@@ -80,20 +104,11 @@ def event_body(row: Row, room_row: Row | None) -> frames.AnyEventBody:
             created = msgspec.structs.replace(message(row), reply_count=0, pinned=False)
             return frames.MessageCreated(at=at, actor_id=actor, message=created)
         case "message.edited":
-            today = message(row)
-            return frames.MessageEdited(
-                at=at,
-                actor_id=actor,
-                message_id=today.id,
-                rev=today.rev,
-                body=today.body,
-                format=today.format,
-                mentions=today.mentions,
-                mention_all=today.mention_all,
-                edited_at=today.edited_at,
-            )
+            return edited(at, actor, message(row))
         case "message.deleted":
-            return frames.MessageDeleted(at=at, actor_id=actor, message_id=row["message_id"], deleted_by=actor)
+            return frames.MessageDeleted(
+                at=at, actor_id=actor, message_id=row["message_id"], deleted_by=row["deleted_by"], rev=row["rev"]
+            )
         case "message.pinned":
             return frames.MessagePinned(at=at, actor_id=actor, message_id=row["message_id"])
         case "message.unpinned":

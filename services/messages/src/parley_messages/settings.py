@@ -12,7 +12,8 @@ class Settings(DatabaseSettings):
 
     rate_limit_*: accepted messages of one user in any rolling 60 s, by global role; `off` for none.
     room_flood_per_second: accepted messages of all people together in one room, with twice as many at once; `auto` is ten times
-    rate_limit_user. edit_hours: how long an author may edit a message. log_days: how long missed events can be replayed. heads_seconds: how often heads are published.
+    rate_limit_user. edit_hours: how long an author may edit a message. changes_per_minute: edits and reactions
+    of one user, with a minute's worth at once. log_days: how long missed events can be replayed. heads_seconds: how often heads are published.
     """
 
     model_config = SettingsConfigDict(env_prefix="PARLEY_MESSAGES_", frozen=True, extra="ignore")
@@ -23,5 +24,6 @@ class Settings(DatabaseSettings):
     rate_limit_admin: Limit = 10
     room_flood_per_second: Limit | Literal["auto"] = "auto"
     edit_hours: Limit = 24
+    changes_per_minute: Limit = 60
     log_days: int = Field(default=30, ge=1)
     heads_seconds: float = Field(default=5.0, gt=0)

@@ -51,6 +51,35 @@ class Send(Command, frozen=True, kw_only=True, tag="send"):
     media_ids: list[UUID] = []
 
 
+class Edit(Command, frozen=True, kw_only=True, tag="edit"):
+    id: int
+    room_id: UUID
+    message_id: UUID
+    rev: int
+    body: str
+
+
+class Delete(Command, frozen=True, kw_only=True, tag="delete"):
+    id: int
+    room_id: UUID
+    message_id: UUID
+    reason: str | None = None
+
+
+class React(Command, frozen=True, kw_only=True, tag="react"):
+    id: int
+    room_id: UUID
+    message_id: UUID
+    reaction: str
+
+
+class Unreact(Command, frozen=True, kw_only=True, tag="unreact"):
+    id: int
+    room_id: UUID
+    message_id: UUID
+    reaction: str
+
+
 class Read(Command, frozen=True, kw_only=True, tag="read"):
     room_id: UUID
     seq: int
@@ -101,7 +130,7 @@ class Pong(Command, frozen=True, kw_only=True, tag="pong"):
     id: int | None = None
 
 
-ClientFrame = Auth | Send | Read | Delivered | Join | Leave | Typing | WatchPresence | Refresh | Ping | Pong
+ClientFrame = Auth | Send | Edit | Delete | React | Unreact | Read | Delivered | Join | Leave | Typing | WatchPresence | Refresh | Ping | Pong
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -182,10 +211,11 @@ class MessageEdited(EventBody, frozen=True, kw_only=True, tag="message.edited"):
 
 
 class MessageDeleted(EventBody, frozen=True, kw_only=True, tag="message.deleted"):
-    """Body, media, mentions, reactions and pin are gone; its place in the order stays."""
+    """Body, media, mentions, reactions and pin are gone; its place in the order stays. deleted_by: null for the system."""
 
     message_id: UUID
-    deleted_by: UUID
+    deleted_by: UUID | None
+    rev: int
 
 
 class MessagePinned(EventBody, frozen=True, kw_only=True, tag="message.pinned"):

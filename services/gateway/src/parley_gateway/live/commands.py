@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from parley_gateway.live.connection import Connection, Handler, Handlers
 from parley_gateway.live.framing import frame
-from parley_shared.contracts import frames
+from parley_shared.contracts import conversation, frames
 from parley_shared.contracts import messages as contract
 from parley_shared.errors import Code, Refused, not_found
 from parley_shared.ids import room_stream
@@ -89,6 +89,34 @@ def _on_outcome(connection: Connection, identifier: int, outcome: contract.Accep
         )
 
 
+async def edit(connection: Connection, asked: frames.Edit) -> None:
+    request = conversation.EditMessage(
+        actor=connection.actor, room_id=asked.room_id, message_id=asked.message_id, rev=asked.rev, body=asked.body
+    )
+    await connection.context.rpc.call(conversation.EDIT_MESSAGE, request)
+
+
+async def delete(connection: Connection, asked: frames.Delete) -> None:
+    request = conversation.DeleteMessage(
+        actor=connection.actor, room_id=asked.room_id, message_id=asked.message_id, reason=asked.reason
+    )
+    await connection.context.rpc.call(conversation.DELETE_MESSAGE, request)
+
+
+async def react(connection: Connection, asked: frames.React) -> None:
+    request = conversation.ReactTo(
+        actor=connection.actor, room_id=asked.room_id, message_id=asked.message_id, reaction=asked.reaction
+    )
+    await connection.context.rpc.call(conversation.ADD_REACTION, request)
+
+
+async def unreact(connection: Connection, asked: frames.Unreact) -> None:
+    request = conversation.ReactTo(
+        actor=connection.actor, room_id=asked.room_id, message_id=asked.message_id, reaction=asked.reaction
+    )
+    await connection.context.rpc.call(conversation.REMOVE_REACTION, request)
+
+
 def read(connection: Connection, asked: frames.Read) -> None:
     _note_position(connection, asked, read_seq=asked.seq)
 
@@ -145,6 +173,10 @@ async def refresh(connection: Connection, asked: frames.Refresh) -> None:
 
 HANDLERS: Final[Handlers] = {
     frames.Send: send,
+    frames.Edit: in_turn(edit),
+    frames.Delete: in_turn(delete),
+    frames.React: in_turn(react),
+    frames.Unreact: in_turn(unreact),
     frames.Read: read,
     frames.Delivered: delivered,
     frames.Join: in_turn(join),

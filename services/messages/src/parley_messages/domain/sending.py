@@ -1,15 +1,17 @@
 """What a send must be before it may queue: one poisoned send would fail a whole batch."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from uuid import UUID
 
 from parley_shared.contracts.messages import Send
 from parley_shared.errors import Code, Refused, invalid, not_found
-from parley_shared.limits import BODY_CHARS, CLIENT_MSG_ID_CHARS
+from parley_shared.limits import BODY_CHARS, CLIENT_MSG_ID_CHARS, FOREVER
 from parley_shared.text import clean
 
 FORMATS = ("markdown", "plain")
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,21 @@ def payload_hash(body: str, body_format: str, thread_root_id: UUID | None) -> in
     if thread_root_id is not None:
         digest.update(thread_root_id.bytes)
     return int.from_bytes(digest.digest(), signed=True)
+
+
+def refuse_muted(until: datetime, now: datetime) -> Refused:
+    """Waiting helps, unless the mute has no end."""
+    forever = until.year == FOREVER.year
+    return Refused(
+        Code.MUTED,
+        "You are muted in this room" + ("." if forever else f" until {until:%Y-%m-%d %H:%M:%S} UTC."),
+        retry_after_ms=None if forever else (until - now) // _MILLISECOND + 1,
+    )
+
+
+def refuse_blocked() -> Refused:
+    """Between two people a block ends it both ways, and who made it is not said."""
+    return Refused(Code.NOT_REACHABLE, "This person is not reachable.")
 
 
 def refuse_room(*, visible: bool) -> Refused:

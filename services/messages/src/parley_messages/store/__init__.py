@@ -8,12 +8,16 @@ import asyncpg
 import msgspec
 
 from parley_messages.store.audit import AuditQueries
+from parley_messages.store.buckets import BucketQueries
+from parley_messages.store.conversation import ConversationQueries
 from parley_messages.store.members import MemberQueries
 from parley_messages.store.moderation import GrantQueries, ReportQueries, SanctionQueries
 from parley_messages.store.notifications import BlockQueries, NotificationQueries
 from parley_messages.store.positions import PositionQueries
+from parley_messages.store.reactions import ReactionQueries
 from parley_messages.store.rooms import RoomQueries
 from parley_messages.store.streams import StreamQueries
+from parley_messages.store.threads import ThreadQueries
 from parley_messages.store.timeline import TimelineQueries
 from parley_messages.store.visibility import VisibilityQueries
 
@@ -29,6 +33,10 @@ class Store:
         self.streams = StreamQueries(connection)
         self.timeline = TimelineQueries(connection)
         self.visibility = VisibilityQueries(connection)
+        self.conversation = ConversationQueries(connection)
+        self.reactions = ReactionQueries(connection)
+        self.threads = ThreadQueries(connection)
+        self.buckets = BucketQueries(connection)
         self.positions = PositionQueries(connection)
         self.sanctions = SanctionQueries(connection)
         self.reports = ReportQueries(connection)

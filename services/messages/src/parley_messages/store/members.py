@@ -22,6 +22,16 @@ class MemberQueries:
             user_id,
         )
 
+    async def of_rooms(self, room_ids: list[UUID]) -> dict[UUID, set[UUID]]:
+        """By room: who is in it."""
+        rows = await self._connection.fetch(
+            "SELECT room_id, user_id FROM messages.members WHERE room_id = ANY($1::uuid[]) AND to_seq IS NULL", room_ids
+        )
+        found: dict[UUID, set[UUID]] = {}
+        for row in rows:
+            found.setdefault(row[0], set()).add(row[1])
+        return found
+
     async def intervals(self, room_id: UUID, user_id: UUID) -> list[tuple[int, int | None]]:
         """All of them, the oldest first."""
         rows = await self._connection.fetch(

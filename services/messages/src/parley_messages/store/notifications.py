@@ -229,6 +229,18 @@ class BlockQueries:
         )
         return [(row[0], row[1]) for row in rows]
 
+    async def of(self, user_ids: list[UUID]) -> dict[UUID, set[UUID]]:
+        """By user: with whom there is a block, whoever made it."""
+        rows = await self._connection.fetch(
+            "SELECT user_id, blocked_id FROM messages.blocks WHERE user_id = ANY($1::uuid[])"
+            " UNION SELECT blocked_id, user_id FROM messages.blocks WHERE blocked_id = ANY($1::uuid[])",
+            user_ids,
+        )
+        found: dict[UUID, set[UUID]] = {}
+        for row in rows:
+            found.setdefault(row[0], set()).add(row[1])
+        return found
+
     async def between(self, user_id: UUID, others: list[UUID]) -> set[UUID]:
         """With whom of these there is a block, whoever made it."""
         rows = await self._connection.fetch(

@@ -39,15 +39,34 @@ class StreamQueries:
         self._connection = connection
 
     async def append_room(
-        self, room_id: UUID, kind: str, *, actor: UUID | None, meta: dict[str, Any] | None = None
+        self,
+        room_id: UUID,
+        kind: str,
+        *,
+        actor: UUID | None,
+        meta: dict[str, Any] | None = None,
+        message_id: UUID | None = None,
+        rev: int | None = None,
     ) -> Appended:
-        """The room's row must be locked by this transaction, or is locked by it here."""
+        """The room's row must be locked by this transaction, or is locked by it here. message_id: what it is about."""
         row = await self._connection.fetchrow(
             "UPDATE messages.rooms SET head = head + 1, last_at = greatest(clock_timestamp(), last_at)"
             " WHERE id = $1 RETURNING head, last_at",
             room_id,
         )
-        await self._log(room_stream(room_id), row[0], row[1], kind, actor, meta)
+        await self._connection.execute(
+            "WITH logged AS (INSERT INTO messages.events (stream, seq, at, kind, actor, meta, message_id, rev)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8))"
+            " INSERT INTO messages.outbox (stream, from_seq, to_seq, kinds) VALUES ($1, $2, $2, ARRAY[$4])",
+            room_stream(room_id),
+            row[0],
+            row[1],
+            kind,
+            actor,
+            meta,
+            message_id,
+            rev,
+        )
         return Appended(row[0], row[1])
 
     async def append_users(self, entries: list[UserEntry]) -> list[Appended]:
@@ -89,20 +108,6 @@ class StreamQueries:
             [msgspec.json.encode(entry.meta).decode() for entry in entries],
         )
         return appended
-
-    async def _log(
-        self, stream: str, seq: int, at: datetime, kind: str, actor: UUID | None, meta: dict[str, Any] | None
-    ) -> None:
-        await self._connection.execute(
-            "WITH logged AS (INSERT INTO messages.events (stream, seq, at, kind, actor, meta) VALUES ($1, $2, $3, $4, $5, $6))"
-            " INSERT INTO messages.outbox (stream, from_seq, to_seq, kinds) VALUES ($1, $2, $2, ARRAY[$4])",
-            stream,
-            seq,
-            at,
-            kind,
-            actor,
-            meta,
-        )
 
     async def user_head(self, user_id: UUID) -> tuple[int, int]:
         """(head, floor); (0, 0) for whom nothing has happened to yet."""

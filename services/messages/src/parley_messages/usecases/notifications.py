@@ -9,9 +9,10 @@ import msgspec
 from parley_messages.clients import AuthClient
 from parley_messages.domain.access import Action, demand
 from parley_messages.publisher import LivePublisher
-from parley_messages.rendering import message, my_room
+from parley_messages.rendering import my_room
 from parley_messages.store import Database, Store
 from parley_messages.usecases.changes import Changes
+from parley_messages.usecases.shown import shown
 from parley_messages.usecases.standing import stand
 from parley_shared.contracts import notifications as contract
 from parley_shared.contracts.base import Empty
@@ -71,7 +72,8 @@ class Notifications:
         wanted = [(row["room_id"], row["message_id"]) for row in rows if row["message_id"] is not None]
         if not wanted:
             return {}
-        return {row["id"]: message(row) for row in await store.notifications.messages(user_id, wanted)}
+        rows = await store.notifications.messages(user_id, wanted)
+        return {found.id: found for found in await shown(store, rows, user_id)}
 
     async def read(self, command: contract.ReadNotifications) -> Empty:
         """On all devices. Raises Refused: NOT_FOUND."""

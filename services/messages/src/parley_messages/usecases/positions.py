@@ -1,24 +1,13 @@
-"""Delivered and read positions, and the receipts that tell of them."""
-
-from typing import Any
-
-import msgspec
-import structlog
-from nats.errors import Error as NatsError
+"""Delivered and read positions."""
 
 from parley_messages.domain.access import Action, demand
 from parley_messages.rendering import my_room
 from parley_messages.store import Database
+from parley_messages.usecases.receipts import Receipts
 from parley_messages.usecases.standing import stand
 from parley_shared.contracts import messages as contract
 from parley_shared.contracts.base import Empty
-from parley_shared.contracts.frames import Receipt
-from parley_shared.contracts.live import HEADER_KIND, live_subject
 from parley_shared.errors import invalid
-from parley_shared.limits import RECIPIENTS_LISTED
-from parley_shared.messaging.connection import Bus
-
-log = structlog.get_logger(__name__)
 
 MOST = 1_000
 
@@ -26,9 +15,9 @@ MOST = 1_000
 class Positions:
     """Positions only grow; one beyond the head means the head."""
 
-    def __init__(self, database: Database, bus: Bus) -> None:
+    def __init__(self, database: Database, receipts: Receipts) -> None:
         self._database = database
-        self._bus = bus
+        self._receipts = receipts
 
     async def mark_read(self, command: contract.MarkRead) -> contract.ReadState:
         """Raises Refused: NOT_FOUND, NOT_A_MEMBER, INVALID."""
@@ -40,7 +29,7 @@ class Positions:
             demand(standing, Action.FOLLOW)
             moved = await store.positions.move([command.room_id], [user_id], [command.seq], [command.seq])
             state = my_room(await store.rooms.mine(user_id, command.room_id))
-        await self._tell(moved)
+        await self._receipts.tell(moved)
         return contract.ReadState(read_seq=state.read_seq, unread=state.unread, mentions=state.mentions)
 
     async def flush(self, command: contract.FlushPositions) -> Empty:
@@ -55,24 +44,5 @@ class Positions:
                 [min(max(position.delivered_seq, 0), 2**62) for position in positions],
                 [min(max(position.read_seq, 0), 2**62) for position in positions],
             )
-        await self._tell(moved)
+        await self._receipts.tell(moved)
         return Empty()
-
-    async def _tell(self, moved: list[Any]) -> None:
-        """Receipts are hints of the newest value; rooms of more than a hundred have counts only."""
-        for row in moved:
-            if row["member_count"] > RECIPIENTS_LISTED:
-                continue
-            receipt = Receipt(
-                room_id=row["room_id"],
-                user_id=row["user_id"],
-                delivered_seq=row["delivered_seq"],
-                read_seq=row["read_seq"],
-            )
-            try:
-                await self._bus.client.publish(
-                    live_subject("room", row["room_id"]), msgspec.json.encode(receipt), headers={HEADER_KIND: "receipt"}
-                )
-            except (NatsError, OSError) as error:
-                log.warning("receipt.unpublished", error=repr(error))
-                return

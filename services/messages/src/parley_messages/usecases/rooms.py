@@ -11,9 +11,10 @@ import msgspec
 from parley_messages.clients import AuthClient
 from parley_messages.domain.access import Action, demand
 from parley_messages.publisher import LivePublisher
-from parley_messages.rendering import directory_room, message, my_room, room
+from parley_messages.rendering import directory_room, my_room, room
 from parley_messages.store import Database, Store
 from parley_messages.usecases.changes import Changes
+from parley_messages.usecases.shown import shown
 from parley_messages.usecases.standing import stand
 from parley_shared.contracts import messages as contract
 from parley_shared.contracts.base import Actor, Empty
@@ -152,12 +153,10 @@ class Rooms:
             last = read_cursor(command.cursor, "rooms", tuple[datetime, UUID])
         async with self._database.snapshot() as store:
             rows = await store.rooms.page_of_mine(command.actor.user_id, command.limit + 1, last)
-            newest = {
-                found["room_id"]: message(found)
-                for found in await store.timeline.last_of_each(
-                    command.actor.user_id, [row["id"] for row in rows[: command.limit]]
-                )
-            }
+            last_rows = await store.timeline.last_of_each(
+                command.actor.user_id, [row["id"] for row in rows[: command.limit]]
+            )
+            newest = {found.room_id: found for found in await shown(store, last_rows, command.actor.user_id)}
         items: list[contract.MyRoom] = []
         size = 0
         for row in rows[: command.limit]:
@@ -217,6 +216,7 @@ class Rooms:
             changes = Changes(store, command.actor.user_id)
             if any(row[name] != value for name, value in values.items()):
                 await store.rooms.update(command.room_id, values)
+                await changes.audit(command.room_id, "room.updated", changed=_changed(row, values))
                 await changes.room_updated(command.room_id, room(await store.rooms.get(command.room_id)))
             # Who sets slow mode by office need not be a member.
             mine = await store.rooms.mine(command.actor.user_id, command.room_id)
@@ -253,6 +253,7 @@ class Rooms:
             if standing.deleted:
                 await store.rooms.set_deleted(command.room_id, deleted=False)
                 from_seq, back = await changes.room_restored(command.room_id)
+                await changes.audit(command.room_id, "room.restored")
                 await changes.tell_joined(command.room_id, dict.fromkeys(back, from_seq))
             answer = await self._mine(store, command.actor, command.room_id)
         await self._tell(changes)
@@ -273,7 +274,17 @@ async def delete_room(store: Store, changes: Changes, room_id: UUID) -> None:
     """Inside the caller's transaction, which holds the room's row."""
     await store.rooms.set_deleted(room_id, deleted=True)
     to_seq, ended = await changes.room_deleted(room_id)
+    await changes.audit(room_id, "room.deleted")
     await changes.tell_left(room_id, ended, to_seq, "deleted")
+
+
+def _changed(row: Any, values: dict[str, Any]) -> dict[str, list[Any] | None]:
+    """For the audit trail: old and new; of what people wrote in words only that it changed."""
+    return {
+        name: None if name in ("name", "topic") else [row[name], value]
+        for name, value in values.items()
+        if row[name] != value
+    }
 
 
 def _name(name: str) -> str:

@@ -1,19 +1,22 @@
 """Reading: pages of messages, one message, and events."""
 
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from parley_messages.domain.access import Action, demand, visible
-from parley_messages.rendering import event_frame, message
+from parley_messages.rendering import event_frame
 from parley_messages.store import Database, Store
-from parley_messages.usecases.standing import stand
+from parley_messages.usecases.shown import shown
+from parley_messages.usecases.standing import opens_history, seen, stand
 from parley_shared.contracts import messages as contract
 from parley_shared.cursors import read_cursor, write_cursor
-from parley_shared.errors import Code, Refused, invalid, not_found
+from parley_shared.errors import Code, Refused, invalid
 from parley_shared.ids import room_stream, user_stream
 from parley_shared.limits import REPLY_BYTES
+
+Item = TypeVar("Item", bound=msgspec.Struct)
 
 NEWEST = 2**62
 MOST_SEQ = 2**62
@@ -37,16 +40,17 @@ class Timeline:
         async with self._database.snapshot() as store:
             row, standing = await stand(store, command.actor, command.room_id, lock=False)
             demand(standing, Action.READ)
-            seen = (command.room_id, row["history"] == "all", command.actor.user_id)
+            span = (command.room_id, opens_history(row, standing), command.actor.user_id)
             if direction == "around":
-                older = await store.timeline.before(*seen, seq, command.limit // 2)
-                newer = await store.timeline.after(*seen, seq - 1, command.limit - len(older))
-                return contract.Messages(items=_fitting([message(item) for item in [*reversed(older), *newer]]))
+                older = await store.timeline.before(*span, seq, command.limit // 2)
+                newer = await store.timeline.after(*span, seq - 1, command.limit - len(older))
+                found = [*reversed(older), *newer]
+                return contract.Messages(items=fitting(await shown(store, found, command.actor.user_id)))
             if direction == "after":
-                rows = await store.timeline.after(*seen, seq, command.limit + 1)
+                rows = await store.timeline.after(*span, seq, command.limit + 1)
             else:
-                rows = await store.timeline.before(*seen, seq, command.limit + 1)
-        items = _fitting([message(item) for item in rows[: command.limit]])
+                rows = await store.timeline.before(*span, seq, command.limit + 1)
+            items = fitting(await shown(store, rows[: command.limit], command.actor.user_id))
         more = len(items) < len(rows)
         cursor = write_cursor(f"messages:{command.room_id}", direction, items[-1].seq) if more and items else None
         return contract.Messages(items=items if direction == "after" else items[::-1], next=cursor)
@@ -55,13 +59,9 @@ class Timeline:
         """Raises Refused: NOT_FOUND, NOT_A_MEMBER."""
         async with self._database.snapshot() as store:
             row, standing = await stand(store, command.actor, command.room_id, lock=False)
-            demand(standing, Action.READ)
-            found = await store.timeline.get(
-                command.room_id, row["history"] == "all", command.actor.user_id, command.message_id
-            )
-        if found is None:
-            raise not_found("message")
-        return message(found)
+            found = await seen(store, row, standing, command.message_id)
+            [answer] = await shown(store, [found], command.actor.user_id)
+        return answer
 
     async def room_events(self, command: contract.RoomEvents) -> contract.Events:
         """What changed after a seq. Raises Refused: NOT_FOUND, NOT_A_MEMBER, RESYNC below the log's floor."""
@@ -74,11 +74,14 @@ class Timeline:
                 stream, command.room_id, min(command.after, MOST_SEQ), row["head"], command.limit
             )
             intervals = await store.members.intervals(command.room_id, command.actor.user_id)
+            granted = standing.granted
         return _events(
             [
                 (
                     item["seq"],
-                    event_frame(stream, item, row) if visible(row["history"], intervals, item["seq"]) else None,
+                    event_frame(stream, item, row)
+                    if granted or visible(row["history"], intervals, item["seq"])
+                    else None,
                 )
                 for item in rows
             ],
@@ -117,7 +120,7 @@ def _where(command: contract.Page) -> tuple[str, int]:
     return "before", NEWEST if command.before is None else command.before
 
 
-def _fitting(items: list[contract.Message]) -> list[contract.Message]:
+def fitting(items: list[Item]) -> list[Item]:
     """As many from the beginning as one reply carries."""
     size = 0
     for index, item in enumerate(items):
