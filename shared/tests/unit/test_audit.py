@@ -2,24 +2,36 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
 from parley_shared.audit import (
+    ACCOUNTS_CHAIN,
+    FORMAT,
     ZERO,
+    Area,
     Entry,
     Signer,
     body_mac,
     broken,
     canonical,
     entry_hash,
+    exported,
+    heads,
     is_signed,
+    new_body,
     new_key,
     seal,
 )
+from parley_shared.contracts.audit import AuditHeads
+from parley_shared.contracts.base import Actor
 
 ROOM = "01a20e11-bcec-751f-8862-9270028e046e"
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -161,3 +173,76 @@ def test_a_key_is_given_as_text_or_as_a_file(tmp_path: Any) -> None:
     for wrong in (str(tmp_path / "nothing"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"):
         with pytest.raises(ValueError, match=r".+"):
             Signer.load(wrong)
+
+
+# -- the example of the documentation, which the SDK's verifier reads, too
+
+EXAMPLE = Path(__file__).parents[3] / "docs" / "audit-example.ndjson"
+PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+
+
+def row(chain_name: str, entry: Entry) -> dict[str, Any]:
+    """As an audit table has it."""
+    return {
+        "n": entry.n,
+        "body": entry.body,
+        "entry_key": entry.key,
+        "mac": entry.mac,
+        "prev_hash": entry.prev_hash,
+        "hash": entry.hash,
+    }
+
+
+def example(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """An export of five entries. Keys of entries are 32 times the same number, so that anybody can check."""
+    numbers = iter(range(1, 100))
+    monkeypatch.setattr("parley_shared.audit.secrets.token_bytes", lambda size: bytes([next(numbers)]) * size)
+    alice, bob = UUID(ROOM[:-1] + "a"), UUID(ROOM[:-1] + "b")
+    at = datetime(2026, 11, 24, 12, 0, 0, 250, tzinfo=UTC)
+    histories: list[tuple[Area, str, list[dict[str, Any]]]] = [
+        (
+            "accounts",
+            ACCOUNTS_CHAIN,
+            [
+                {"action": "account.registered", "actor_id": alice, "target_id": alice, "details": {"role": "admin"}},
+                {"action": "account.disabled", "actor_id": alice, "target_id": bob},
+            ],
+        ),
+        (
+            "rooms",
+            ROOM,
+            [
+                {"action": "member.updated", "target_id": bob, "details": {"old": "member", "new": "moderator"}},
+                {"action": "member.removed", "target_id": bob, "reason": "Beleidigung, „ä“"},
+                {"action": "room.deleted"},
+            ],
+        ),
+    ]
+    signer = Signer(PRIVATE)
+    lines: list[Any] = [
+        {"type": "header", "format": FORMAT, "areas": ["accounts", "rooms"], "public_key": signer.public_key}
+    ]
+    entries: list[Any] = []
+    asked = AuditHeads(
+        actor=Actor(user_id=alice, session_id=alice, role="admin"),
+        token="",
+        export=UUID(int=7),
+        areas=["accounts", "rooms"],
+    )
+    for area, name, history in histories:
+        last = (0, ZERO)
+        for told in history:
+            defaults: dict[str, Any] = {"actor_id": alice, "target_id": None, "reason": None, "details": {}}
+            room_id = UUID(name) if area == "rooms" else None
+            entry = seal(area, name, last, new_body(**{**defaults, "at": at, "room_id": room_id, **told}))
+            last = (entry.n, entry.hash)
+            if (area, entry.n) == ("rooms", 2):
+                entry = erased(entry)
+            entries.append(exported(area, name, row(name, entry)))
+        head = {"chain": name, "first": 1, "prev_hash": ZERO, "n": last[0], "hash": last[1]}
+        lines.append(signer.signed(heads(asked, area, [head], after=None, upto=None, at=at)))
+    return [canonical(line) + b"\n" for line in (*lines, *entries)]
+
+
+def test_the_documented_example_is_what_we_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert EXAMPLE.read_bytes() == b"".join(example(monkeypatch))

@@ -122,6 +122,22 @@ class AdminUser(Model, frozen=True, kw_only=True):
     last_login_at: datetime | None
 
 
+class AuditEntry(Model, frozen=True, kw_only=True):
+    """n: its place in its chain. erased: what it said is gone, and what is shown of it is no longer proven."""
+
+    n: int
+    at: datetime
+    actor_id: UUID | None
+    action: str
+    target_id: UUID | None
+    room_id: UUID | None
+    reason: str | None
+    details: dict[str, Any]
+    erased: bool
+    hash: str
+    prev_hash: str
+
+
 class OneTimeCode(Model, frozen=True, kw_only=True):
     code: str
     expires_at: datetime
