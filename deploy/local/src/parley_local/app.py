@@ -147,6 +147,8 @@ class Launcher:
             own["POSTGRES_URL"] = self._database_url(service, owner=False)
         if service == "auth":
             own["OPERATOR_KEY"] = self._secrets.operator_key
+            # What signs tokens does not lie in clear in the database, nor in a backup of it.
+            own["KEY_SECRET"] = self._secrets.get("auth-key-secret")
         if service in ("auth", "messages"):
             own["AUDIT_KEY"] = str(self._secrets.audit_key)
         if service == "gateway":
