@@ -22,6 +22,7 @@ from parley_gateway.routes import (
     admin,
     conversation,
     messages,
+    moderation,
     notifications,
     presence,
     rooms,
@@ -70,6 +71,7 @@ def make_app(parts: Parts, version: str) -> FastAPI:
     for router in (
         messages.router,
         conversation.router,
+        moderation.router,
         notifications.router,
         accounts.router,
         users.router,
