@@ -16,6 +16,7 @@ from parley_messages.tail import TailCache
 from parley_messages.usecases.budget import ChangeBudget
 from parley_messages.usecases.conversation import Conversation
 from parley_messages.usecases.grants import Grants
+from parley_messages.usecases.audit import Audit
 from parley_messages.usecases.members import Members
 from parley_messages.usecases.moderation import Moderation
 from parley_messages.usecases.notifications import Notifications
@@ -31,6 +32,7 @@ from parley_messages.usecases.timeline import Timeline
 from parley_messages.usecases.visibility import Visibility
 from parley_messages.writer import Writer
 from parley_shared import process
+from parley_shared.audit import Signer
 from parley_shared.contracts.messages import READY
 from parley_shared.db.migrate import head_revision
 from parley_shared.ids import new_id
@@ -91,6 +93,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 positions=Positions(database, receipts),
                 receipts=receipts,
                 sessions=Sessions(database, epoch, tail),
+                audit=Audit(database, auth, Signer.given(settings.audit_key)),
                 visibility=Visibility(database),
                 moderation=Moderation(database, publisher, auth, relay.wake),
                 reports=Reports(database, auth),

@@ -2,6 +2,7 @@
 
 from parley_messages.usecases.conversation import Conversation
 from parley_messages.usecases.grants import Grants
+from parley_messages.usecases.audit import Audit
 from parley_messages.usecases.members import Members
 from parley_messages.usecases.moderation import Moderation
 from parley_messages.usecases.notifications import Notifications
@@ -16,6 +17,7 @@ from parley_messages.usecases.threads import Threads
 from parley_messages.usecases.timeline import Timeline
 from parley_messages.usecases.visibility import Visibility
 from parley_shared.contracts import conversation as said
+from parley_shared.contracts import audit as trail
 from parley_shared.contracts import messages as contract
 from parley_shared.contracts import moderation as office
 from parley_shared.contracts import notifications as told
@@ -26,6 +28,7 @@ from parley_shared.messaging.rpc import RpcServer
 def register(
     server: RpcServer,
     *,
+    audit: Audit,
     rooms: Rooms,
     members: Members,
     send: SendUseCase,
@@ -85,6 +88,9 @@ def register(
     server.serve(contract.REPLAY, sessions.replay)
     server.serve(contract.HUB_RANGE, sessions.hub_range)
     server.serve(contract.STREAM_HEADS, sessions.heads)
+    server.serve(trail.ROOMS_AUDIT, audit.page)
+    server.serve(trail.ROOMS_HEADS, audit.heads)
+    server.serve(trail.ROOMS_ENTRIES, audit.entries)
     server.serve(seen.MAY_SEE, visibility.may_see)
     server.serve(seen.MAY_TYPE, visibility.may_type)
     server.serve(office.MUTE, moderation.mute)

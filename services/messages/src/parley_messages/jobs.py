@@ -15,6 +15,7 @@ from prometheus_client import Counter, Gauge
 
 from parley_messages.epoch import Epoch
 from parley_messages.store import Database
+from parley_messages.store.audit import AuditQueries
 from parley_shared.contracts.live import Advanced, Heads, LiveKind, heads_subject
 from parley_shared.ids import event_bucket, live_bucket
 from parley_shared.limits import ROOM_UNDO_DAYS
@@ -291,5 +292,11 @@ class HousekeepingJob:
                 if int(status.split()[-1]) < PURGE_ROWS:
                     break
         await connection.execute("DELETE FROM messages.events WHERE stream = $1", f"room:{room_id}")
-        await connection.execute("DELETE FROM messages.rooms WHERE id = $1", room_id)
+        async with connection.transaction():
+            # The audit trail stays, and says so: whoever asks later what became of the room finds an answer.
+            if await connection.fetchval("SELECT true FROM messages.rooms WHERE id = $1 FOR UPDATE", room_id):
+                await AuditQueries(connection).append(
+                    room_id, "room.purged", actor_id=None, target_id=None, reason=None, details={}
+                )
+                await connection.execute("DELETE FROM messages.rooms WHERE id = $1", room_id)
         log.info("room.purged", room_id=str(room_id))

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from parley_shared.settings import DatabaseSettings, Limit, SettingsConfigDict
 
@@ -14,6 +14,7 @@ class Settings(DatabaseSettings):
     room_flood_per_second: accepted messages of all people together in one room, with twice as many at once; `auto` is ten times
     rate_limit_user. edit_hours: how long an author may edit a message. changes_per_minute: edits and reactions
     of one user, with a minute's worth at once. log_days: how long missed events can be replayed. heads_seconds: how often heads are published.
+    audit_key: signs exports of the audit trail, an Ed25519 private key in PEM or the path of its file; without it there are none.
     """
 
     model_config = SettingsConfigDict(env_prefix="PARLEY_MESSAGES_", frozen=True, extra="ignore")
@@ -27,3 +28,4 @@ class Settings(DatabaseSettings):
     changes_per_minute: Limit = 60
     log_days: int = Field(default=30, ge=1)
     heads_seconds: float = Field(default=5.0, gt=0)
+    audit_key: SecretStr | None = None
