@@ -20,6 +20,7 @@ from parley_gateway.revocations import Revocations
 from parley_gateway.routes import (
     accounts,
     admin,
+    audit,
     conversation,
     messages,
     moderation,
@@ -77,6 +78,7 @@ def make_app(parts: Parts, version: str) -> FastAPI:
         users.router,
         rooms.router,
         presence.router,
+        audit.router,
         admin.router,
         presence.admin,
     ):
