@@ -99,7 +99,8 @@ class Supervisor:
         kept.started = time.monotonic()
         if program.log.exists() and program.log.stat().st_size > LOG_BYTES:
             program.log.replace(program.log.with_suffix(".log.old"))
-        with program.log.open("ab") as log:
+        # Shielded: cancelled halfway there would be a process that nobody knows of and nobody stops.
+        with program.log.open("ab") as log, anyio.CancelScope(shield=True):
             # anyio's own open_process has no way to run something in the child before the program.
             kept.process = await asyncio.create_subprocess_exec(
                 *program.command,
