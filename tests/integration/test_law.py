@@ -15,7 +15,12 @@ from tests.conftest import Suite
 from tests.integration.conftest import NewPerson
 from tests.protocol_client import Frame, Person, Socket
 
-STEPS = 60
+STEPS = 90
+REACTIONS = ("like", "dislike", "👍", "❤️")
+OPERATIONS = (
+    *("join", "say", "say", "say", "leave", "rename", "role", "kick", "drop", "owner says"),
+    *("edit", "edit", "delete", "react", "react", "react", "unreact", "pin", "unpin"),
+)
 
 
 class Copy:
@@ -45,6 +50,22 @@ class Copy:
             case "message.created":
                 message = event["message"]
                 self.messages[message["id"]] = message
+            case "message.edited" if (known := self.living(event)) is not None and event["rev"] >= known["rev"]:
+                known |= {
+                    name: event[name] for name in ("rev", "body", "format", "mentions", "mention_all", "edited_at")
+                }
+            case "message.deleted" if event["message_id"] in self.messages:
+                gone = {"body": None, "mentions": [], "mention_all": False, "reactions": [], "pinned": False}
+                self.messages[event["message_id"]] |= {
+                    "rev": event["rev"],
+                    "deleted": True,
+                    "deleted_by": event["deleted_by"],
+                    **gone,
+                }
+            case "message.pinned" | "message.unpinned" if (known := self.living(event)) is not None:
+                known["pinned"] = event["kind"] == "message.pinned"
+            case "reaction.added" | "reaction.removed" if (known := self.living(event)) is not None:
+                react(known, event)
             case "member.joined" | "member.updated":
                 self.members[event["user_id"]] = event["role"]
             case "member.left" | "member.removed":
@@ -52,6 +73,24 @@ class Copy:
             case "room.updated":
                 if event["room"]["rev"] >= self.room["rev"]:
                     self.room = shown(event["room"])
+
+    def living(self, event: Frame) -> Frame | None:
+        """The message that it is about, if it is known and not deleted: deletion wins."""
+        known = self.messages.get(event["message_id"])
+        return None if known is None or known["deleted"] else known
+
+
+def react(message: Frame, event: Frame) -> None:
+    """Sorted by reaction, its people in the order in which they came; the count is what the event says."""
+    found = {reaction["reaction"]: reaction for reaction in message["reactions"]}
+    name, user = event["reaction"], event["user_id"]
+    users = list(found[name]["user_ids"]) if name in found else []
+    if event["kind"] == "reaction.removed":
+        users = [other for other in users if other != user]
+    elif user not in users:
+        users.append(user)
+    found[name] = {"reaction": name, "count": event["count"], "user_ids": users}
+    message["reactions"] = [found[name] for name in sorted(found) if found[name]["count"]]
 
 
 def shown(room: Frame) -> Frame:
@@ -62,10 +101,12 @@ def shown(room: Frame) -> Frame:
 
 def plain(messages: dict[str, Frame]) -> list[Any]:
     """`reply_count` and `mine` are counted by readers; the rest must be equal to the letter."""
-    return sorted(
-        (message["seq"], message["id"], message["n"], message["body"], message["sender_id"], message["created_at"])
-        for message in messages.values()
-    )
+    found = []
+    for message in messages.values():
+        kept = {name: value for name, value in message.items() if name != "reply_count"}
+        bare = [{name: found[name] for name in ("reaction", "count", "user_ids")} for found in kept["reactions"]]
+        found.append({**kept, "reactions": bare})
+    return sorted(found, key=lambda message: message["seq"])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -94,7 +135,7 @@ async def test_an_old_snapshot_and_the_events_after_it_are_a_fresh_read(
     async def step() -> None:
         nonlocal socket, taken
         who = chance.choice(crowd)
-        match chance.choice(("join", "say", "say", "say", "leave", "rename", "role", "kick", "drop", "owner says")):
+        match chance.choice(OPERATIONS):
             case "join" if who.id not in inside:
                 await owner.call("POST", f"/rooms/{room}/members", 201, json={"user_id": who.id})
                 inside[who.id] = await who.open()
@@ -104,6 +145,10 @@ async def test_an_old_snapshot_and_the_events_after_it_are_a_fresh_read(
             case "owner says":
                 body = {"client_msg_id": secrets.token_hex(8), "body": "the owner was here"}
                 await owner.call("POST", f"/rooms/{room}/messages", 201, json=body)
+            case "edit" | "delete" | "react" | "unreact" | "pin" | "unpin" as what:
+                messages = (await owner.call("GET", f"/rooms/{room}/messages"))["items"]
+                if messages:
+                    await change_message(what, chance.choice((*inside.values(), owner)), owner, chance.choice(messages))
             case "leave" if who.id in inside:
                 await inside.pop(who.id).command("leave", room_id=room)
             case "kick" if who.id in inside:
@@ -153,6 +198,26 @@ async def test_an_old_snapshot_and_the_events_after_it_are_a_fresh_read(
         after = told.seq
     assert plain(told.messages) == plain(fresh.messages)
     assert told.members == fresh.members
+
+
+async def change_message(what: str, who: Person | Socket, owner: Person, message: Frame) -> None:
+    """Over the socket or HTTP, as it comes; what is refused must change nothing."""
+    path = f"/rooms/{message['room_id']}/messages/{message['id']}"
+    named = {"room_id": message["room_id"], "message_id": message["id"]}
+    reaction = secrets.choice(REACTIONS)
+    if what in ("pin", "unpin"):
+        await owner.http.request("PUT" if what == "pin" else "DELETE", f"{path}/pin")
+    elif isinstance(who, Socket):
+        fields: Frame = {"edit": {"rev": message["rev"], "body": secrets.token_hex(4)}, "delete": {}}.get(
+            what, {"reaction": reaction}
+        )
+        await who.command(what, **named, **fields)
+    elif what == "edit":
+        await who.http.patch(path, json={"rev": message["rev"], "body": secrets.token_hex(4)})
+    elif what == "delete":
+        await who.http.delete(path)
+    else:
+        await who.http.request("PUT" if what == "react" else "DELETE", f"{path}/reactions/{reaction}")
 
 
 async def step_safely(owner: Person, room: str) -> None:

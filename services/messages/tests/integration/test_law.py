@@ -16,10 +16,17 @@ from parley_shared.contracts import messages as contract
 from parley_shared.errors import Refused
 
 PEOPLE = 3
+REACTIONS = ["like", "dislike", "👍", "☀️"]
 
 operations = st.lists(
     st.tuples(
-        st.sampled_from(["send", "send", "send", "reply", "join", "leave", "kick", "add", "role", "rename", "undo"]),
+        st.sampled_from(
+            [
+                *("send", "send", "send", "reply", "reply"),
+                *("edit", "edit", "delete", "react", "react", "react", "unreact", "pin", "unpin"),
+                *("join", "leave", "kick", "add", "role", "rename", "undo"),
+            ]
+        ),
         st.integers(0, PEOPLE - 1),
         st.integers(0, PEOPLE - 1),
     ),
@@ -49,12 +56,72 @@ class View:
                 root = None if message.thread_root_id is None else self.messages.get(message.thread_root_id)
                 if root is not None:
                     self.messages[root.id] = msgspec.structs.replace(root, reply_count=root.reply_count + 1)
+            case frames.MessageEdited(message_id=message_id) if (known := self.living(message_id)) is not None:
+                if body.rev >= known.rev:
+                    self.change(
+                        known,
+                        rev=body.rev,
+                        body=body.body,
+                        format=body.format,
+                        mentions=body.mentions,
+                        mention_all=body.mention_all,
+                        edited_at=body.edited_at,
+                    )
+            case frames.MessageDeleted(message_id=message_id) if message_id in self.messages:
+                # Deletion wins: nothing that follows brings back what the message said or was given.
+                self.change(
+                    self.messages[message_id],
+                    rev=body.rev,
+                    body=None,
+                    mentions=[],
+                    mention_all=False,
+                    reactions=[],
+                    pinned=False,
+                    deleted=True,
+                    deleted_by=body.deleted_by,
+                )
+            case frames.MessagePinned(message_id=message_id) if (known := self.living(message_id)) is not None:
+                self.change(known, pinned=True)
+            case frames.MessageUnpinned(message_id=message_id) if (known := self.living(message_id)) is not None:
+                self.change(known, pinned=False)
+            case frames.ReactionAdded(message_id=message_id) | frames.ReactionRemoved(message_id=message_id) if (
+                known := self.living(message_id)
+            ) is not None:
+                self.change(known, reactions=reacted(known.reactions, body))
             case frames.MemberJoined(user_id=user_id, role=role) | frames.MemberUpdated(user_id=user_id, role=role):
                 self.members[user_id] = role
             case frames.MemberLeft(user_id=user_id) | frames.MemberRemoved(user_id=user_id):
                 self.members.pop(user_id, None)
             case frames.RoomUpdated(room=room):
                 self.room = room
+
+    def living(self, message_id: UUID) -> contract.Message | None:
+        """The message, if the client has it and it is not deleted."""
+        known = self.messages.get(message_id)
+        return None if known is None or known.deleted else known
+
+    def change(self, message: contract.Message, **fields: Any) -> None:
+        self.messages[message.id] = msgspec.structs.replace(message, **fields)
+
+
+def reacted(
+    reactions: list[contract.Reaction], event: frames.ReactionAdded | frames.ReactionRemoved
+) -> list[contract.Reaction]:
+    """Sorted by reaction; the people of each in the order in which they came; the count is what the event says."""
+    found = {reaction.reaction: reaction for reaction in reactions}
+    users = [*found[event.reaction].user_ids] if event.reaction in found else []
+    if isinstance(event, frames.ReactionRemoved):
+        users = [user for user in users if user != event.user_id]
+    elif event.user_id not in users:
+        users.append(event.user_id)
+    found[event.reaction] = contract.Reaction(reaction=event.reaction, count=event.count, user_ids=users)
+    return [found[name] for name in sorted(found) if found[name].count]
+
+
+def shared(message: contract.Message) -> contract.Message:
+    """Without what is one's own."""
+    bare = [msgspec.structs.replace(reaction, mine=msgspec.UNSET) for reaction in message.reactions]
+    return msgspec.structs.replace(message, reactions=bare)
 
 
 async def fetch(suite: Any, actor: Any, room_id: UUID) -> View:
@@ -63,18 +130,47 @@ async def fetch(suite: Any, actor: Any, room_id: UUID) -> View:
     listed = (await suite.members(actor, room_id, limit=200)).items
     messages: dict[UUID, contract.Message] = {}
     for message in (await suite.page(actor, room_id, limit=200)).items:
-        messages[message.id] = message
+        messages[message.id] = shared(message)
     # Pages hold no replies; their ids are those that the events name.
     for event in await suite.events(actor, room_id, after=max(0, mine.head - 200)):
         if isinstance(event.event, frames.MessageCreated):
             message_id = event.event.message.id
-            messages[message_id] = await suite.message_of(actor, room_id, message_id)
+            messages[message_id] = shared(await suite.message_of(actor, room_id, message_id))
     return View(
         head=mine.head,
         room=contract.Room(**{name: getattr(mine, name) for name in contract.Room.__struct_fields__}),
         members={member.user_id: member.role for member in listed},
         messages=messages,
     )
+
+
+async def some_message(suite: Any, witness: Any, room_id: UUID) -> contract.Message | None:
+    """Any of the room's, replies and tombstones too."""
+    ids = [
+        event.event.message.id
+        for event in await suite.events(witness, room_id)
+        if isinstance(event.event, frames.MessageCreated)
+    ]
+    return await suite.message_of(witness, room_id, random.choice(ids)) if ids else None
+
+
+async def change(suite: Any, what: str, actor: Any, room_id: UUID, message: contract.Message) -> None:
+    match what:
+        case "edit":
+            rev = random.choice([message.rev, message.rev, message.rev, message.rev - 1])
+            await suite.edit(
+                actor, room_id, message, rev, random.choice(["edited", "edited again", message.body or "x"])
+            )
+        case "delete":
+            await suite.delete_message(actor, room_id, message)
+        case "react":
+            await suite.react(actor, room_id, message, random.choice(REACTIONS))
+        case "unreact":
+            await suite.unreact(actor, room_id, message, random.choice(REACTIONS))
+        case "pin":
+            await suite.pin(actor, room_id, message)
+        case "unpin":
+            await suite.unpin(actor, room_id, message)
 
 
 async def act(suite: Any, what: str, room_id: UUID, witness: Any, people: list[Any], one: int, other: int) -> None:
@@ -87,6 +183,10 @@ async def act(suite: Any, what: str, room_id: UUID, witness: Any, people: list[A
                 items = (await suite.page(actor, room_id, limit=5)).items
                 if items:
                     await suite.try_send(suite.message(actor, room_id, "re", thread_root_id=items[0].id))
+            case "edit" | "delete" | "react" | "unreact" | "pin" | "unpin":
+                message = await some_message(suite, witness, room_id)
+                if message is not None:
+                    await change(suite, what, actor, room_id, message)
             case "join":
                 await suite.join(actor, room_id)
             case "leave":
@@ -170,10 +270,11 @@ async def test_the_law_holds_while_everybody_acts_at_once(suite) -> None:
     room = await suite.room(witness, *people)
     old = await fetch(suite, witness, room.id)
     kinds = ["send", "send", "send", "join", "leave", "kick", "add", "rename"]
+    kinds += ["edit", "delete", "react", "react", "unreact", "pin", "unpin"]
     draw = random.Random(7)
     work = [
         act(suite, draw.choice(kinds), room.id, witness, people, draw.randrange(PEOPLE), draw.randrange(PEOPLE))
-        for _ in range(120)
+        for _ in range(150)
     ]
     await asyncio.gather(*work)
     for event in await suite.events(witness, room.id, after=old.head):
