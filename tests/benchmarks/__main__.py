@@ -13,17 +13,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
+import asyncpg
 import msgspec
 from rich.console import Console
 
 from parley_shared.embedded import OPERATOR, free_port, port_is_taken
 from tests.benchmarks import load, people, profiled, report, textbook
-from tests.benchmarks.load import Measured, Plan
+from tests.benchmarks.load import Announcement, Everything, Measured, Plan
 from tests.benchmarks.people import Room, User
 from tests.conftest import GENEROUS, Suite
 
-LOADS = ("one", "hot", "many", "fanout")
+LOADS = ("one", "hot", "many", "fanout", "everything", "mentions", "idle")
 IN_FLIGHT = 64
+FEW_IN_FLIGHT = 8
+ANNOUNCED_EVERY_S = 1.0
+IDLE_WARM_UP_S = 5.0
 START_S = 30.0
 HANGING_S = 90.0
 # The rate limiter stays in the path and is set high. Hashing is not what is measured: a thousand users would take minutes to
@@ -43,6 +47,7 @@ class Bench:
         self.users = 300 if quick else 1000
         self.seconds = 3.0 if quick else 10.0
         self.warm_up = 1.0 if quick else 2.0
+        self.idle_seconds = 15.0 if quick else 60.0
         self._users: list[User] = []
 
     # -- the suite
@@ -72,6 +77,45 @@ class Bench:
                 plan = self._plan(users, rooms, in_flight=in_flight, rounds=True)
                 plan = msgspec.structs.replace(plan, url=url, watch=watch)
                 self._measure("send_text", f"fanout-{in_flight}", plan)
+
+    def everything(self) -> None:
+        """`many` alone, and once more with all that people do besides: in one run, so that the ratio means something."""
+        users, rooms = self._people("many")
+        plan = self._plan(users, rooms, in_flight=IN_FLIGHT)
+        self._measure("parley", "alone", plan)
+        plan.everything = Everything([user.id for user in users], [user.username for user in users])
+        self._measure("parley", "everything", plan)
+
+    def mentions(self) -> None:
+        """What a message to everybody does to other rooms: one that names nobody, and one that names all."""
+        users, rooms = self._people("many")
+        _, [large] = self._people("fanout")
+        plan = self._plan(users, rooms, in_flight=FEW_IN_FLIGHT)
+        for name, body in (("announced", "for everybody"), ("mentioned", "@all for everybody")):
+            plan.announcement = Announcement(large.id, 0, body, ANNOUNCED_EVERY_S)
+            self._measure("parley", name, plan)
+
+    def idle(self) -> None:
+        """People who are there and say nothing: what a minute of one costs, and how many transactions it takes."""
+        users, rooms = self._people("many")
+        plan = self._plan(users, rooms, in_flight=0)
+        plan.everything = Everything([user.id for user in users], [user.username for user in users])
+        plan.warm_up_s, plan.seconds = IDLE_WARM_UP_S, self.idle_seconds
+        time.sleep(IDLE_WARM_UP_S)
+        before = asyncio.run(_transactions(self.suite))
+        time.sleep(self.idle_seconds)
+        quiet = asyncio.run(_transactions(self.suite)) - before
+        counted: list[int] = []
+
+        def at_start() -> None:
+            # After the sockets have opened, which does cost SQL.
+            time.sleep(IDLE_WARM_UP_S)
+            counted.append(asyncio.run(_transactions(self.suite)))
+            time.sleep(self.idle_seconds)
+            counted.append(asyncio.run(_transactions(self.suite)))
+
+        self._measure("parley", "idle", plan, at_start=at_start)
+        self.run.idle_transactions = (self.idle_seconds, quiet, counted[1] - counted[0])
 
     def profile(self, service: str) -> None:
         """`many` once more, with one more replica that is watched; a gateway gets all of the load, messages about half."""
@@ -108,14 +152,14 @@ class Bench:
             rounds=rounds,
             warm_up_s=self.warm_up,
             seconds=self.seconds,
-            watch={name: self.suite.pids(name) for name in ("gateway", "messages", "nats", "postgres")},
+            watch={name: self.suite.pids(name) for name in ("gateway", "messages", "presence", "nats", "postgres")},
         )
 
-    def _measure(self, stack: str, name: str, plan: Plan) -> Measured:
+    def _measure(self, stack: str, name: str, plan: Plan, at_start: Callable[[], None] | None = None) -> Measured:
         users, rooms = len(plan.tokens), len(plan.rooms)
         title = report.TITLES[name].format(users=users, rooms=rooms)
         console.print(f"{report.STACKS[stack]}, {title} …", end=" ")
-        measured = _load(plan)
+        measured = _load(plan, at_start)
         console.print(f"{measured.rate:,.0f} msg/s, p50 {measured.p50_ms:.2f} ms, p99 {measured.p99_ms:.2f} ms")
         self.run.results.append(report.Result(stack, name, users, rooms, measured))
         return measured
@@ -152,6 +196,18 @@ class Bench:
         port = free_port()
         with _process("fanout", str(port), str(event_bytes), environment={}, port=port) as gateway:
             yield f"ws://127.0.0.1:{port}/ws", {"gateway": [gateway]}
+
+
+async def _transactions(suite: Suite) -> int:
+    """Committed in the suite's database so far, by whomever."""
+    connection = await asyncpg.connect(suite.run_json()["urls"]["postgres"])
+    try:
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        return int(
+            await connection.fetchval("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")
+        )
+    finally:
+        await connection.close()
 
 
 def _socket_url(port: int) -> str:
@@ -233,10 +289,10 @@ def main() -> None:
         bench = Bench(suite, quick=options.quick)
         console.print(bench.run.machine)
         for name in chosen:
-            if name == "fanout":
-                bench.fanout()
-            else:
+            if name in ("one", "hot", "many"):
                 bench.conversation(name)
+            else:
+                getattr(bench, name)()
         if "many" in chosen and not options.no_profile:
             for service in ("gateway", "messages"):
                 bench.profile(service)

@@ -27,11 +27,33 @@ LIVE = b"live\n"
 SHOWN_ERRORS = 3
 
 
+class Everything(msgspec.Struct):
+    """What people do besides sending. user_ids, usernames: of the tokens, in their order.
+
+    mention_every: one message in so many names somebody. read_every: a member says so after each so many messages.
+    """
+
+    user_ids: list[str]
+    usernames: list[str]
+    mention_every: int = 10
+    read_every: int = 10
+
+
+class Announcement(msgspec.Struct):
+    """Somebody writes to a large room every so often, beside the load. who: an index of tokens."""
+
+    room: str
+    who: int
+    body: str
+    every_s: float
+
+
 class Plan(msgspec.Struct):
     """url: of the WebSocket. tokens: one socket each. rooms: id and who is in it, as indices of tokens.
 
     rounds: send `in_flight` at once and wait until every member has every one of them, then again; otherwise each ack
-    lets somebody send the next. watch: roots of process trees by name, whose CPU time is measured.
+    lets somebody send the next. in_flight 0: nobody says anything. watch: roots of process trees by name, whose CPU time is
+    measured.
     """
 
     url: str
@@ -42,10 +64,13 @@ class Plan(msgspec.Struct):
     warm_up_s: float
     seconds: float
     watch: dict[str, list[int]]
+    everything: Everything | None = None
+    announcement: Announcement | None = None
 
 
 class Measured(msgspec.Struct):
-    """Of the measured seconds: messages acknowledged (`rounds`: delivered to all), latencies in ms, CPU in µs per message.
+    """Of the measured seconds: messages acknowledged (`rounds`: delivered to all), latencies in ms, CPU in µs per message (for
+    each user and minute, if nobody says anything).
 
     missing: deliveries that had not come when the load had ended and everything had had time to arrive; 0 is right.
     """
@@ -76,6 +101,8 @@ class Socket(picows.WSListener):
         self.transport: picows.WSTransport | None = None
         self.on_ack: Callable[[float], None] = _ignore
         self.on_event: Callable[[], None] | None = None
+        self.read_every = 0
+        self.watched: list[str] = []
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self.transport = transport
@@ -96,6 +123,8 @@ class Socket(picows.WSListener):
                 return
             self.events += 1
             self.event_bytes = len(data)
+            if self.read_every and self.events % self.read_every == 0:
+                self._read(data)
             if self.on_event is not None:
                 self.on_event()
         elif kind == b"ack":
@@ -109,6 +138,8 @@ class Socket(picows.WSListener):
         elif kind == b"hel":
             self._write(msgspec.json.encode({"type": "auth", "id": 0, "token": self.token}))
         elif kind == b"liv":
+            if self.watched:
+                self._write(msgspec.json.encode({"type": "watch_presence", "id": 0, "user_ids": self.watched}))
             if not self.live.done():
                 self.live.set_result(None)
         elif kind == b"pin":
@@ -118,12 +149,18 @@ class Socket(picows.WSListener):
             if self.errors <= SHOWN_ERRORS:
                 sys.stderr.write(f"refused: {data[:300]!r}\n")
 
-    def say(self, room: str, identifier: int) -> None:
+    def say(self, room: str, identifier: int, body: str = BODY) -> None:
         self.sent[identifier] = time.perf_counter()
         self._write(
             b'{"type":"send","id":%d,"client_msg_id":"%s","room_id":"%s","body":"%s"}'
-            % (identifier, uuid.uuid4().hex.encode(), room.encode(), BODY.encode())
+            % (identifier, uuid.uuid4().hex.encode(), room.encode(), body.encode())
         )
+
+    def _read(self, event: bytes) -> None:
+        """Up to this event: {"type":"event","stream":"room:<36 characters>","seq":…"""
+        room = event[31:67]
+        begin = event.index(b'"seq":', 67) + 6
+        self._write(b'{"type":"read","room_id":"%s","seq":%s}' % (room, event[begin : event.index(b",", begin)]))
 
     def _write(self, data: bytes) -> None:
         assert self.transport is not None
@@ -173,13 +210,14 @@ class Load:
     async def run(self) -> Measured:
         plan = self.plan
         for begin in range(0, len(plan.tokens), CONNECTING_AT_ONCE):
-            some = plan.tokens[begin : begin + CONNECTING_AT_ONCE]
+            some = range(begin, min(begin + CONNECTING_AT_ONCE, len(plan.tokens)))
             self.sockets += await asyncio.gather(*map(self._connect, some))
         self.pairs = [(self.sockets[who], room, len(members)) for room, members in plan.rooms for who in members]
         await asyncio.sleep(0.5)
         sys.stdout.buffer.write(LIVE)
         sys.stdout.buffer.flush()
-        drive = self._rounds if plan.rounds else self._by_acks
+        drive = self._rounds if plan.rounds else self._by_acks if plan.in_flight else asyncio.sleep
+        announcing = None if plan.announcement is None else asyncio.create_task(self._announce(plan.announcement))
         await drive(plan.warm_up_s)
         await self._drained()
         self.latencies.clear()
@@ -191,7 +229,10 @@ class Load:
         self.recording = False
         ended, own = time.perf_counter(), time.process_time() - own
         after = cpu_seconds(plan.watch)
-        messages = self.messages
+        if announcing is not None:
+            announcing.cancel()
+        # In silence, what is paid for is a user's minute.
+        messages = self.messages if plan.in_flight else len(self.sockets) * (ended - began) / 60
         missing = await self._drained()
         for socket in self.sockets:
             socket.closing = True
@@ -199,12 +240,12 @@ class Load:
                 socket.transport.disconnect()
         if not messages:
             raise RuntimeError("not one message was answered")
-        ordered = sorted(self.latencies)
+        ordered = sorted(self.latencies) or [0.0]
         cpu = {name: (after[name] - before[name]) / messages * 1e6 for name in before}
         return Measured(
-            messages=messages,
+            messages=self.messages,
             seconds=ended - began,
-            rate=messages / (ended - began),
+            rate=self.messages / (ended - began),
             p50_ms=ordered[len(ordered) // 2] * 1e3,
             p99_ms=ordered[int(len(ordered) * 0.99)] * 1e3,
             cpu_us={**cpu, "load": own / messages * 1e6},
@@ -214,8 +255,13 @@ class Load:
             event_bytes=max(socket.event_bytes for socket in self.sockets),
         )
 
-    async def _connect(self, token: str) -> Socket:
-        socket = Socket(token)
+    async def _connect(self, who: int) -> Socket:
+        socket = Socket(self.plan.tokens[who])
+        extras = self.plan.everything
+        if extras is not None:
+            socket.read_every = extras.read_every
+            company = next((members for _, members in self.plan.rooms if who in members), [])
+            socket.watched = [extras.user_ids[other] for other in company[:200] if other != who]
         await picows.ws_connect(lambda: socket, self.plan.url)
         await asyncio.wait_for(socket.live, CONNECT_S)
         return socket
@@ -223,7 +269,23 @@ class Load:
     def _say(self) -> None:
         socket, room, members = random.choice(self.pairs)
         self.expected += members
-        socket.say(room, next(self.ids))
+        identifier = next(self.ids)
+        extras = self.plan.everything
+        if extras is None or identifier % extras.mention_every:
+            socket.say(room, identifier)
+        else:
+            company = next(members for name, members in self.plan.rooms if name == room)
+            socket.say(room, identifier, f"@{extras.usernames[random.choice(company)]} {BODY}")
+
+    async def _announce(self, announcement: Announcement) -> None:
+        socket = self.sockets[announcement.who]
+        while True:
+            await asyncio.sleep(announcement.every_s)
+            # Its own ack is not one of the load's, so it is not noted as sent.
+            identifier = next(self.ids)
+            self.expected += len(self.sockets)
+            socket.say(announcement.room, identifier, announcement.body)
+            del socket.sent[identifier]
 
     async def _by_acks(self, seconds: float) -> None:
         """A closed loop: `in_flight` messages are on their way at any time."""

@@ -18,6 +18,7 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class User:
     id: str
+    username: str
     token: str
 
 
@@ -39,7 +40,7 @@ async def register(url: str, count: int) -> list[User]:
             _expect(made, 201)
             tokens = await http.post("/auth/token", data={"username": username, "password": PASSWORD})
             _expect(tokens, 200)
-            return User(made.json()["id"], tokens.json()["access_token"])
+            return User(made.json()["id"], username, tokens.json()["access_token"])
 
         return await _all(f"Registering {count} users", one, count)
 

@@ -13,13 +13,18 @@ from rich.table import Table
 from tests.benchmarks.load import Measured
 from tests.benchmarks.profiled import Line
 
-PROCESSES = ("gateway", "messages", "nats", "postgres", "load")
+PROCESSES = ("gateway", "messages", "presence", "nats", "postgres", "load")
 TITLES = {
     "one": "one in flight, 2 members",
     "hot": "hot: 1 room of 10, 64 in flight",
     "many": "many: {users} in {rooms} rooms, 64 in flight",
     "fanout-1": "fan-out to {users}, 1 in flight",
     "fanout-16": "fan-out to {users}, 16 in flight",
+    "alone": "many, once more",
+    "everything": "many, with receipts, presence, one mention in ten",
+    "announced": "8 in flight, beside a message to {users} each second",
+    "mentioned": "8 in flight, beside one that mentions {users}",
+    "idle": "{users} users who say nothing (µs per user and minute)",
 }
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 STACKS = {"parley": "Parley", "textbook": "textbook", "send_text": "FastAPI `send_text`"}
@@ -34,13 +39,17 @@ class Result(msgspec.Struct):
 
 
 class Run(msgspec.Struct):
-    """quick: smaller and shorter, so its figures say that the benchmark works and not much more."""
+    """quick: smaller and shorter, so its figures say that the benchmark works and not much more.
+
+    idle_transactions: seconds, and how many there were in them with nobody there and with everybody.
+    """
 
     at: str
     quick: bool
     machine: str
     results: list[Result] = []
     profile: dict[str, list[Line]] = {}
+    idle_transactions: tuple[float, int, int] | None = None
 
     def find(self, stack: str, load: str) -> Measured | None:
         for result in self.results:
@@ -97,6 +106,13 @@ def goals(run: Run) -> list[Goal]:
         if ours is not None and theirs is not None:
             ratio = per_delivery(ours) / per_delivery(theirs)
             at_most(f"fan-out, {in_flight} in flight: gateway's CPU against `send_text`", ratio, most)
+    alone, everything = run.find("parley", "alone"), run.find("parley", "everything")
+    if alone is not None and everything is not None:
+        ratio = everything.rate / alone.rate
+        found.append(Goal("sends with everything on, times sends alone", "≥ 0.7", f"{ratio:.2f}", ratio >= 0.7))
+    announced, mentioned = run.find("parley", "announced"), run.find("parley", "mentioned")
+    if announced is not None and mentioned is not None:
+        at_most("p99 of other rooms beside a message that mentions all", mentioned.p99_ms / announced.p99_ms, 1.2)
     return found
 
 
@@ -120,7 +136,7 @@ def _row(result: Result) -> list[str]:
         f"{measured.p99_ms:.2f}",
         *(f"{cpu[name]:,.0f}" if name in cpu else "–" for name in PROCESSES),
         f"{sum(spent for name, spent in cpu.items() if name != 'load'):,.0f}",
-        f"{per_delivery(measured):.2f}",
+        f"{per_delivery(measured):.2f}" if measured.deliveries else "–",
     ]
 
 
@@ -149,12 +165,21 @@ def show(run: Run, console: Console) -> None:
     for goal in goals(run):
         listed.add_row(goal.what, goal.wanted, goal.found, "[green]met[/green]" if goal.met else "[red]missed[/red]")
     console.print(listed)
+    if run.idle_transactions is not None:
+        console.print(_idle(run.idle_transactions))
     for result in run.results:
         if result.measured.missing or result.measured.errors:
             console.print(
                 f"[red]{STACKS[result.stack]}, {result.load}: {result.measured.missing} deliveries are missing, "
                 f"{result.measured.errors} errors[/red]"
             )
+
+
+def _idle(counted: tuple[float, int, int]) -> str:
+    seconds, quiet, there = counted
+    return (
+        f"Transactions of the database in {seconds:.0f} idle s: {quiet:,} with nobody there, {there:,} with everybody."
+    )
 
 
 def markdown(run: Run) -> str:
@@ -174,6 +199,8 @@ def markdown(run: Run) -> str:
         f"|---|---|{'--:|' * (len(header) - 2)}",
         *(f"| {' | '.join(_row(result))} |" for result in _ordered(run)),
     ]
+    if run.idle_transactions is not None:
+        lines += ["", _idle(run.idle_transactions)]
     for service, profile in run.profile.items():
         lines += ["", f"| {service}, many: function | CPU, own | with callees |", "|---|--:|--:|"]
         lines += [f"| `{line.function}` | {line.own:.1f} % | {line.under:.1f} % |" for line in profile]
