@@ -10,13 +10,14 @@ from parley_messages.epoch import Epoch
 from parley_messages.fanout import FanoutJob
 from parley_messages.jobs import RELAY_PAUSE_S, HeadsJob, HousekeepingJob, RelayJob
 from parley_messages.publisher import LivePublisher
+from parley_messages.retention import RetentionJob
 from parley_messages.settings import Settings
 from parley_messages.store import Database
 from parley_messages.tail import TailCache
+from parley_messages.usecases.audit import Audit
 from parley_messages.usecases.budget import ChangeBudget
 from parley_messages.usecases.conversation import Conversation
 from parley_messages.usecases.grants import Grants
-from parley_messages.usecases.audit import Audit
 from parley_messages.usecases.members import Members
 from parley_messages.usecases.moderation import Moderation
 from parley_messages.usecases.notifications import Notifications
@@ -111,6 +112,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                     ),
                     ("relay", RELAY_PAUSE_S, relay.run),
                     ("fanout", 0.0, fanout.run),
+                    ("retention", HOUSEKEEPING_S, RetentionJob(database, publisher, relay.wake, holder).run),
                     ("housekeeping", HOUSEKEEPING_S, HousekeepingJob(database, holder, settings.log_days).run),
                 )
             ]

@@ -1,8 +1,8 @@
 """Verb → use case; the only module that knows both."""
 
+from parley_messages.usecases.audit import Audit
 from parley_messages.usecases.conversation import Conversation
 from parley_messages.usecases.grants import Grants
-from parley_messages.usecases.audit import Audit
 from parley_messages.usecases.members import Members
 from parley_messages.usecases.moderation import Moderation
 from parley_messages.usecases.notifications import Notifications
@@ -16,8 +16,8 @@ from parley_messages.usecases.sessions import Sessions
 from parley_messages.usecases.threads import Threads
 from parley_messages.usecases.timeline import Timeline
 from parley_messages.usecases.visibility import Visibility
-from parley_shared.contracts import conversation as said
 from parley_shared.contracts import audit as trail
+from parley_shared.contracts import conversation as said
 from parley_shared.contracts import messages as contract
 from parley_shared.contracts import moderation as office
 from parley_shared.contracts import notifications as told

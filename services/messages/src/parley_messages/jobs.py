@@ -244,7 +244,7 @@ class _KeepRowsError(ConnectionError):
 
 
 class HousekeepingJob:
-    """Log partitions, rooms whose undo has run out, old idempotency keys."""
+    """Log partitions, rooms whose undo has run out, old idempotency keys, mutes and bans that have run out."""
 
     def __init__(self, database: Database, holder: str, log_days: int) -> None:
         self._database = database
@@ -260,6 +260,7 @@ class HousekeepingJob:
             await connection.execute(
                 "DELETE FROM messages.idempotency_keys WHERE created_at < clock_timestamp() - interval '24 hours'"
             )
+            await connection.execute("DELETE FROM messages.sanctions WHERE until <= clock_timestamp()")
             rooms = await connection.fetch(
                 "SELECT id FROM messages.rooms WHERE deleted_at < clock_timestamp() - make_interval(days => $1)",
                 ROOM_UNDO_DAYS,
@@ -291,7 +292,15 @@ class HousekeepingJob:
                 )
                 if int(status.split()[-1]) < PURGE_ROWS:
                     break
-        await connection.execute("DELETE FROM messages.events WHERE stream = $1", f"room:{room_id}")
+        while True:
+            status = await connection.execute(
+                "DELETE FROM messages.events WHERE stream = $1 AND seq IN ("
+                " SELECT seq FROM messages.events WHERE stream = $1 ORDER BY seq LIMIT $2)",
+                f"room:{room_id}",
+                PURGE_ROWS,
+            )
+            if int(status.split()[-1]) < PURGE_ROWS:
+                break
         async with connection.transaction():
             # The audit trail stays, and says so: whoever asks later what became of the room finds an answer.
             if await connection.fetchval("SELECT true FROM messages.rooms WHERE id = $1 FOR UPDATE", room_id):

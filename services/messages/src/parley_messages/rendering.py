@@ -12,8 +12,8 @@ from parley_shared.contracts import frames
 from parley_shared.contracts.messages import DirectoryRoom, Message, MyRoom, Reaction, Room
 
 _ROOM = (
-    "id", "kind", "name", "topic", "visibility", "encryption", "history", "language", "slow_mode_s", "rev", "created_by",
-    "created_at", "deleted_at",
+    "id", "kind", "name", "topic", "visibility", "encryption", "history", "language", "slow_mode_s", "retention_days", "rev",
+    "created_by", "created_at", "deleted_at",
 )  # fmt: skip
 
 Row = Any

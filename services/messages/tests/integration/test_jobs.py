@@ -15,7 +15,7 @@ import pytest_asyncio
 from nats.js.errors import NotFoundError
 
 from parley_messages.epoch import Epoch
-from parley_messages.jobs import RELAY_ROWS, HeadsJob, HousekeepingJob, RelayJob
+from parley_messages.jobs import PURGED_TABLES, RELAY_ROWS, HeadsJob, HousekeepingJob, RelayJob
 from parley_messages.store import Database
 from parley_shared import embedded
 from parley_shared.contracts.live import HEADS, Advanced, Heads, heads_subject
@@ -370,6 +370,32 @@ async def test_dropping_waits_for_nobody_so_that_nobody_waits_for_it(quiet, data
         await asyncio.gather(task, return_exceptions=True)
 
 
+CONVERSATION = (
+    "INSERT INTO messages.reactions SELECT room_id, id, 'like', sender_id, seq, now() FROM messages.messages WHERE room_id = $1",
+    "INSERT INTO messages.thread_followers VALUES ($1, $1, $1, true, 1)",
+    "INSERT INTO messages.fanout (room_id, message_id) VALUES ($1, $1)",
+    "INSERT INTO messages.notifications (user_id, seq, id, kind, room_id, message_seq, at)"
+    " VALUES ($1, 1, $1, 'invitation', $1, 1, now())",
+    "INSERT INTO messages.sanctions VALUES ($1, $1, 'ban', NULL, NULL, $1, now())",
+    "INSERT INTO messages.reports (id, room_id, message_id, reporter_id, reason, at) VALUES ($1, $1, $1, $1, 'why', now())",
+    "INSERT INTO messages.access_grants VALUES ($1, $1, $1, 'why', now(), now())",
+)
+OUTLIVE_A_ROOM = {"audit", "idempotency_keys"}
+
+
+async def test_what_has_run_out_is_forgotten(database, admin) -> None:
+    room_id = await a_room(admin)
+    for kind, until in (("mute", "-1 second"), ("ban", "1 hour")):
+        await admin.execute(
+            "INSERT INTO messages.sanctions VALUES ($1, $1, $2, clock_timestamp() + $3::text::interval, NULL, $1, now())",
+            room_id,
+            kind,
+            until,
+        )
+    await HousekeepingJob(database, "one", 30).run()
+    assert [row["kind"] for row in await admin.fetch("SELECT kind FROM messages.sanctions")] == ["ban"]
+
+
 async def test_rooms_whose_undo_has_run_out_are_purged_and_others_are_not(database, admin) -> None:
     expired, recent, alive = (
         await a_room(admin, deleted="8 days"),
@@ -391,11 +417,18 @@ async def test_rooms_whose_undo_has_run_out_are_purged_and_others_are_not(databa
         )
         await admin.execute("INSERT INTO messages.members VALUES ($1, $1, 1, 4, 'owner', now(), now())", room_id)
         await admin.execute("INSERT INTO messages.positions VALUES ($1, $1, 1, 1, 1)", room_id)
+        for statement in CONVERSATION:
+            await admin.execute(statement, room_id)
         await log(admin, f"room:{room_id}", 1, "1 hour")
     await HousekeepingJob(database, "one", 30).run()
-    for table in ("messages", "message_revisions", "members", "positions"):
+    tables = await admin.fetch(
+        "SELECT c.table_name FROM information_schema.columns c JOIN pg_class t ON t.relname = c.table_name"
+        " WHERE c.table_schema = 'messages' AND c.column_name = 'room_id' AND NOT t.relispartition"
+    )
+    for table in {row["table_name"] for row in tables} - OUTLIVE_A_ROOM:
         left = {row["room_id"] for row in await admin.fetch(f"SELECT DISTINCT room_id FROM messages.{table}")}
-        assert left == {recent, alive}, table
+        assert expired not in left, table
+        assert table not in PURGED_TABLES or left == {recent, alive}, table
     assert {row["id"] for row in await admin.fetch("SELECT id FROM messages.rooms")} == {recent, alive}
     assert await admin.fetchval("SELECT count(*) FROM messages.events WHERE stream = $1", f"room:{expired}") == 0
 

@@ -24,6 +24,7 @@ class Room(Wire, frozen=True, kw_only=True):
 
     kind: `direct` for the room of POST /direct, whose members are fixed and which has no name.
     deleted_at: set while an owner may still restore it; nobody else sees the room then.
+    retention_days: how long messages are kept, null for ever.
     """
 
     id: UUID
@@ -35,6 +36,7 @@ class Room(Wire, frozen=True, kw_only=True):
     history: History
     language: str
     slow_mode_s: int
+    retention_days: int | None = None
     rev: int
     created_by: UUID
     created_at: datetime
@@ -167,7 +169,7 @@ class RoomRequest(UserRequest, frozen=True, kw_only=True):
 
 
 class UpdateRoom(RoomRequest, frozen=True, kw_only=True):
-    """What is null stays. slow_mode_s: 0 switches it off."""
+    """What is null stays. slow_mode_s: 0 switches it off. retention_days: null means for ever; left out, it stays."""
 
     rev: int
     name: str | None = None
@@ -176,6 +178,7 @@ class UpdateRoom(RoomRequest, frozen=True, kw_only=True):
     history: History | None = None
     language: str | None = None
     slow_mode_s: int | None = None
+    retention_days: int | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class RoomAnswer(Wire, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query
+from msgspec import UNSET
 from pydantic import Field
 from starlette.responses import Response
 
@@ -12,6 +13,7 @@ from parley_gateway.deps import Caller, Calls, Pages, json_answer, nothing
 from parley_gateway.reference import answers
 from parley_shared.contracts import messages as contract
 from parley_shared.contracts.base import Wire
+from parley_shared.limits import RETENTION_DAYS
 
 router = APIRouter(tags=["rooms"], route_class=TypedRoute)
 
@@ -37,6 +39,9 @@ class RoomChange(Body):
     history: Literal["all", "since_join"] | None = None
     language: str | None = None
     slow_mode_s: int | None = Field(default=None, ge=0, le=2**31 - 1)
+    retention_days: int | None = Field(
+        default=None, ge=1, le=RETENTION_DAYS, description="Days that messages are kept; null means for ever."
+    )
 
 
 class NewMember(Body):
@@ -122,6 +127,7 @@ async def update_room(room_id: UUID, body: RoomChange, caller: Caller, rpc: Call
         history=body.history,
         language=body.language,
         slow_mode_s=body.slow_mode_s,
+        retention_days=body.retention_days if "retention_days" in body.model_fields_set else UNSET,
     )
     return _room(await rpc.call(contract.UPDATE_ROOM, request))
 

@@ -15,6 +15,7 @@ from parley_messages.store.moderation import GrantQueries, ReportQueries, Sancti
 from parley_messages.store.notifications import BlockQueries, NotificationQueries
 from parley_messages.store.positions import PositionQueries
 from parley_messages.store.reactions import ReactionQueries
+from parley_messages.store.retention import RetentionQueries
 from parley_messages.store.rooms import RoomQueries
 from parley_messages.store.streams import StreamQueries
 from parley_messages.store.threads import ThreadQueries
@@ -41,6 +42,7 @@ class Store:
         self.sanctions = SanctionQueries(connection)
         self.reports = ReportQueries(connection)
         self.grants = GrantQueries(connection)
+        self.retention = RetentionQueries(connection)
         self.audit = AuditQueries(connection)
         self.notifications = NotificationQueries(connection)
         self.blocks = BlockQueries(connection)

@@ -69,6 +69,33 @@ class StreamQueries:
         )
         return Appended(row[0], row[1])
 
+    async def append_deleted(self, room_id: UUID, messages: list[tuple[UUID, int]]) -> list[Appended]:
+        """`message.deleted` of each (id, rev) at once, by the system. The room's row is locked."""
+        row = await self._connection.fetchrow(
+            "UPDATE messages.rooms SET head = head + $2, last_at = greatest(clock_timestamp(), last_at)"
+            " WHERE id = $1 RETURNING head, last_at",
+            room_id,
+            len(messages),
+        )
+        first, at = row[0] - len(messages) + 1, row[1]
+        await self._connection.execute(
+            """
+            WITH logged AS (
+                INSERT INTO messages.events (stream, seq, at, kind, message_id, rev)
+                SELECT $1, $2::bigint + i - 1, $4, 'message.deleted', m.id, m.rev
+                FROM unnest($5::uuid[], $6::integer[]) WITH ORDINALITY AS m (id, rev, i)
+            )
+            INSERT INTO messages.outbox (stream, from_seq, to_seq, kinds) VALUES ($1, $2, $3, ARRAY['message.deleted'])
+            """,
+            room_stream(room_id),
+            first,
+            row[0],
+            at,
+            [message_id for message_id, _ in messages],
+            [rev for _, rev in messages],
+        )
+        return [Appended(first + index, at) for index in range(len(messages))]
+
     async def append_users(self, entries: list[UserEntry]) -> list[Appended]:
         """One event each in its user's own stream; of one user in this order. The streams are locked by user id."""
         counts = Counter(entry.user_id for entry in entries)

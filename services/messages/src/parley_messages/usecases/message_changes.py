@@ -55,6 +55,16 @@ class MessageChanges(Changes):
             replayable=False,
         )
 
+    async def expired(self, room_id: UUID, messages: list[tuple[UUID, int]]) -> None:
+        """`message.deleted` of each (id, its new rev), by nobody: the room keeps them no longer."""
+        if not messages:
+            return
+        rows = await self.store.streams.append_deleted(room_id, messages)
+        await self.store.retention.bury(room_id, [message_id for message_id, _ in messages], rows[0].at)
+        for (message_id, rev), row in zip(messages, rows, strict=True):
+            body = frames.MessageDeleted(at=row.at, actor_id=None, message_id=message_id, deleted_by=None, rev=rev)
+            self._note(room_id, row.seq, body, replayable=False)
+
     async def pinned(self, room_id: UUID, message_id: UUID) -> None:
         row = await self.store.streams.append_room(room_id, "message.pinned", actor=self.actor, message_id=message_id)
         await self.store.conversation.pin(room_id, message_id, actor=self.actor, at=row.at)

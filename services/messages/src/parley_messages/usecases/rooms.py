@@ -21,7 +21,14 @@ from parley_shared.contracts.base import Actor, Empty
 from parley_shared.cursors import read_cursor, write_cursor
 from parley_shared.errors import Code, Refused, invalid, not_found
 from parley_shared.ids import new_id
-from parley_shared.limits import DIRECT_MEMBERS, REPLY_BYTES, ROOM_NAME_CHARS, ROOM_TOPIC_CHARS, ROOM_UNDO_DAYS
+from parley_shared.limits import (
+    DIRECT_MEMBERS,
+    REPLY_BYTES,
+    RETENTION_DAYS,
+    ROOM_NAME_CHARS,
+    ROOM_TOPIC_CHARS,
+    ROOM_UNDO_DAYS,
+)
 from parley_shared.text import clean
 
 LANGUAGES = frozenset(
@@ -204,6 +211,10 @@ class Rooms:
             if not 0 <= command.slow_mode_s <= SLOWEST_S:
                 raise invalid(slow_mode_s=f"between 0 and {SLOWEST_S} seconds")
             values["slow_mode_s"] = command.slow_mode_s
+        if command.retention_days is not msgspec.UNSET:
+            if command.retention_days is not None and not 1 <= command.retention_days <= RETENTION_DAYS:
+                raise invalid(retention_days=f"between 1 and {RETENTION_DAYS}, or null for ever")
+            values["retention_days"] = command.retention_days
         async with self._database.begin() as store:
             row, standing = await stand(store, command.actor, command.room_id, lock=True)
             if (standing.visible or standing.office_rank) and row["kind"] == "direct":
