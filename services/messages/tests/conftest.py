@@ -39,6 +39,7 @@ from parley_shared.contracts.auth import (
     UserRoles,
 )
 from parley_shared.contracts.base import Actor, Empty, Role
+from parley_shared.contracts.erasure import ERASE_MESSAGES, Erase
 from parley_shared.contracts.frames import Event
 from parley_shared.db.bootstrap import bootstrap
 from parley_shared.errors import Code, Refused
@@ -82,8 +83,9 @@ class Suite:
     refused = staticmethod(refused)
     token = GOOD_TOKEN
 
-    def __init__(self, rpc: RpcClient, database: asyncpg.Pool, people: "People") -> None:
+    def __init__(self, rpc: RpcClient, auth: RpcClient, database: asyncpg.Pool, people: "People") -> None:
         self.rpc = rpc
+        self.auth = auth
         self.database = database
         self.unknown = people.unknown
         self.names = people.names
@@ -145,6 +147,14 @@ class Suite:
             moderation.REPORT_MESSAGE,
             moderation.ReportMessage(actor=actor, room_id=room_id, message_id=message_id, reason=reason),
         )
+
+    async def erase(self, actor: Actor) -> dict[str, int]:
+        """To the end, as auth does it. What was erased."""
+        self.unknown.add(actor.user_id)
+        while True:
+            answer = await self.auth.call(ERASE_MESSAGES, Erase(user_id=actor.user_id, saga_id=actor.session_id))
+            if answer.done:
+                return answer.counts
 
     async def grant(
         self, actor: Actor, room_id: UUID, minutes: int = 10, reason: str = "A complaint", token: str = GOOD_TOKEN
@@ -307,8 +317,8 @@ def people() -> People:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def auth(nats: "Nats", people: People) -> AsyncIterator[None]:
-    """Stands in for auth: everybody exists who was not declared unknown."""
+async def auth(nats: "Nats", people: People) -> AsyncIterator[RpcClient]:
+    """Stands in for auth: everybody exists who was not declared unknown. What it asks others goes through the client."""
     bus = nats.bus("auth")
     await bus.connect()
     server = RpcServer(bus, service="auth", version="0.0.0", outage=lambda _error: False)
@@ -338,7 +348,9 @@ async def auth(nats: "Nats", people: People) -> AsyncIterator[None]:
     server.serve(RESOLVE_NAMES, resolve)
     server.serve(RECEIPTS_OFF, quiet)
     await server.start()
-    yield
+    rpc = RpcClient(bus)
+    await rpc.start()
+    yield rpc
     await server.stop()
     await bus.close()
 
@@ -418,12 +430,12 @@ async def admin_pool(postgres: "Postgres") -> AsyncIterator[asyncpg.Pool]:
 
 @pytest_asyncio.fixture(scope="session")
 async def suite(
-    postgres: "Postgres", nats: "Nats", auth: None, gateway: RpcClient, admin_pool: asyncpg.Pool, people: People
+    postgres: "Postgres", nats: "Nats", auth: RpcClient, gateway: RpcClient, admin_pool: asyncpg.Pool, people: People
 ) -> AsyncIterator[Suite]:
     """One replica that runs for all tests of this process; of the global roles only moderators have a rate limit."""
     async with replica(postgres, nats):
         await _until_ready(gateway)
-        yield Suite(gateway, admin_pool, people)
+        yield Suite(gateway, auth, admin_pool, people)
 
 
 @pytest_asyncio.fixture

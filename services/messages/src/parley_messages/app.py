@@ -17,6 +17,7 @@ from parley_messages.tail import TailCache
 from parley_messages.usecases.audit import Audit
 from parley_messages.usecases.budget import ChangeBudget
 from parley_messages.usecases.conversation import Conversation
+from parley_messages.usecases.erasure import Erasure
 from parley_messages.usecases.grants import Grants
 from parley_messages.usecases.members import Members
 from parley_messages.usecases.moderation import Moderation
@@ -94,6 +95,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 positions=Positions(database, receipts),
                 receipts=receipts,
                 sessions=Sessions(database, epoch, tail),
+                erasure=Erasure(database, publisher, relay.wake),
                 audit=Audit(database, auth, Signer.given(settings.audit_key)),
                 visibility=Visibility(database),
                 moderation=Moderation(database, publisher, auth, relay.wake),

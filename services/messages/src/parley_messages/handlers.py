@@ -2,6 +2,7 @@
 
 from parley_messages.usecases.audit import Audit
 from parley_messages.usecases.conversation import Conversation
+from parley_messages.usecases.erasure import Erasure
 from parley_messages.usecases.grants import Grants
 from parley_messages.usecases.members import Members
 from parley_messages.usecases.moderation import Moderation
@@ -22,6 +23,7 @@ from parley_shared.contracts import messages as contract
 from parley_shared.contracts import moderation as office
 from parley_shared.contracts import notifications as told
 from parley_shared.contracts import visibility as seen
+from parley_shared.contracts.erasure import ERASE_MESSAGES
 from parley_shared.messaging.rpc import RpcServer
 
 
@@ -29,6 +31,7 @@ def register(
     server: RpcServer,
     *,
     audit: Audit,
+    erasure: Erasure,
     rooms: Rooms,
     members: Members,
     send: SendUseCase,
@@ -88,6 +91,7 @@ def register(
     server.serve(contract.REPLAY, sessions.replay)
     server.serve(contract.HUB_RANGE, sessions.hub_range)
     server.serve(contract.STREAM_HEADS, sessions.heads)
+    server.serve(ERASE_MESSAGES, erasure.erase)
     server.serve(trail.ROOMS_AUDIT, audit.page)
     server.serve(trail.ROOMS_HEADS, audit.heads)
     server.serve(trail.ROOMS_ENTRIES, audit.entries)

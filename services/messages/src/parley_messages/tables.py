@@ -286,6 +286,23 @@ audit = Table(
     Column("hash", LargeBinary, nullable=False),
 )
 
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("user_id", Uuid, primary_key=True),
+    Column("saga_id", Uuid, nullable=False),
+    Column("started_at", _instant, nullable=False),
+    Column("finished_at", _instant),
+    Column("counts", JSONB, nullable=False),
+)
+
+erasure_rooms = Table(
+    "erasure_rooms",
+    metadata,
+    Column("user_id", Uuid, primary_key=True),
+    Column("room_id", Uuid, primary_key=True),
+)
+
 buckets = Table(
     "buckets",
     metadata,

@@ -24,7 +24,7 @@ operations = st.lists(
             [
                 *("send", "send", "send", "reply", "reply"),
                 *("edit", "edit", "delete", "react", "react", "react", "unreact", "pin", "unpin"),
-                *("join", "leave", "kick", "add", "role", "rename", "undo"),
+                *("join", "leave", "kick", "add", "role", "rename", "undo", "erase"),
             ]
         ),
         st.integers(0, PEOPLE - 1),
@@ -200,6 +200,8 @@ async def act(suite: Any, what: str, room_id: UUID, witness: Any, people: list[A
             case "rename":
                 rev = (await suite.mine(witness, room_id)).rev
                 await suite.update(actor, room_id, rev, topic=str(random.random()))
+            case "erase":
+                await suite.erase(target)
             case "undo":
                 await suite.delete(witness, room_id)
                 await suite.restore(witness, room_id)

@@ -10,6 +10,7 @@ import msgspec
 from parley_messages.store.audit import AuditQueries
 from parley_messages.store.buckets import BucketQueries
 from parley_messages.store.conversation import ConversationQueries
+from parley_messages.store.erasure import ErasureQueries
 from parley_messages.store.members import MemberQueries
 from parley_messages.store.moderation import GrantQueries, ReportQueries, SanctionQueries
 from parley_messages.store.notifications import BlockQueries, NotificationQueries
@@ -44,6 +45,7 @@ class Store:
         self.grants = GrantQueries(connection)
         self.retention = RetentionQueries(connection)
         self.audit = AuditQueries(connection)
+        self.erasure = ErasureQueries(connection)
         self.notifications = NotificationQueries(connection)
         self.blocks = BlockQueries(connection)
 

@@ -13,6 +13,7 @@ from parley_messages.store.streams import Appended, UserEntry
 from parley_shared.contracts import frames
 from parley_shared.contracts.frames import AnyEventBody, NotificationKind
 from parley_shared.contracts.messages import Room
+from parley_shared.errors import not_found
 from parley_shared.ids import new_id, room_stream, user_stream
 
 
@@ -121,6 +122,9 @@ class Changes:
                 for user, from_seq in from_seqs.items()
             ]
         )
+        # Only now, with the streams locked: an erasure that begins at this moment has either seen this, or is seen here.
+        if await self.store.erasure.any(list(from_seqs)):
+            raise not_found("user")
 
     async def tell_left(self, room_id: UUID, users: list[UUID], to_seq: int, reason: str) -> None:
         """`room.left` in each user's own stream; the last thing of a transaction."""

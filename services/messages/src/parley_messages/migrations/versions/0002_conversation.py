@@ -168,6 +168,24 @@ STATEMENTS = (
     "CREATE INDEX ix_audit_at ON messages.audit (at, room_id, n)",
     "CREATE INDEX ix_audit_actor_id ON messages.audit (actor_id, at)",
     "CREATE INDEX ix_audit_target_id ON messages.audit (target_id, at)",
+    # Who was erased, or is being: nobody of these joins a room any more. counts: what was erased, by what it was.
+    """
+    CREATE TABLE messages.erasures (
+        user_id uuid CONSTRAINT pk_erasures PRIMARY KEY,
+        saga_id uuid NOT NULL,
+        started_at timestamptz NOT NULL,
+        finished_at timestamptz,
+        counts jsonb NOT NULL
+    )
+    """,
+    # Rooms that an erasure has yet to go through.
+    """
+    CREATE TABLE messages.erasure_rooms (
+        user_id uuid NOT NULL,
+        room_id uuid NOT NULL,
+        CONSTRAINT pk_erasure_rooms PRIMARY KEY (user_id, room_id)
+    )
+    """,
     # Limits that are token buckets (edits and reactions): theoretical arrival times, by the database's clock.
     """
     CREATE TABLE messages.buckets (
