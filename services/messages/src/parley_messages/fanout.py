@@ -20,6 +20,8 @@ USERS: Final = 200
 """User streams in one transaction."""
 MESSAGES: Final = 100
 """Messages looked at in one transaction."""
+GATHER_S: Final = 0.05
+"""Between a commit and the look at what it left: where much is written, many messages share a transaction."""
 PAUSE_S: Final = 1.0
 """After which work is looked for without being told of any: another replica may have died on it."""
 
@@ -49,6 +51,7 @@ class FanoutJob:
                 await self._wake.wait()
         except TimeoutError:
             return
+        await asyncio.sleep(GATHER_S)
 
     async def _turn(self) -> bool:
         """One transaction; False if there was nothing to do."""

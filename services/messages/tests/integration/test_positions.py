@@ -130,7 +130,7 @@ async def receipts_of(suite, nats, room, work) -> list[Receipt]:
     async def note(message) -> None:
         if message.headers and message.headers.get(HEADER_KIND) == "receipt":
             assert HEADER_SEQS not in message.headers
-            found.append(msgspec.json.decode(message.data, type=Receipt))
+            found.extend(msgspec.json.decode(line, type=Receipt) for line in message.data.splitlines())
 
     await bus.client.subscribe(live_subject("room", room.id), cb=note)
     await bus.client.flush()

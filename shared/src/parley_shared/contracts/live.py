@@ -4,8 +4,8 @@
 
 A durable event on `room` and `user` carries `Parley-Seqs: <first>-<last>`; its payload is that many event frames, each one
 line of JSON as clients read it, separated by a newline. A change of membership travels alone, with `Parley-Members: +id,-id`.
-Without a seq header it is a hint of `Parley-Kind`: `receipt` (one frame for clients, but for those of the user ids in
-`Parley-Except`). The id `heads` carries `Heads`.
+Without a seq header it carries hints of `Parley-Kind`: `receipt` (frames for clients, separated by newlines, but not for the
+user ids in `Parley-Except`). The id `heads` carries `Heads`.
 `presence` (by user) carries `PresenceChanged`; `typing` (by room) carries `TypingHint`, from gateway to gateways.
 """
 

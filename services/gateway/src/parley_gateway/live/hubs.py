@@ -192,7 +192,7 @@ class Hubs:
             return
         seqs = message.headers.get(HEADER_SEQS)
         if seqs is None:
-            framed = frame_text(message.data)
+            framed = b"".join([frame_text(hint) for hint in message.data.split(b"\n")])
             hidden = message.headers.get(HEADER_EXCEPT, "")
             for reader in hub.everyone():
                 if not hidden or str(reader.user_id) not in hidden:

@@ -1,6 +1,5 @@
 """How far messages have come: what is told of positions, to whom, and the status of one message."""
 
-from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from parley_messages.store import Database
 from parley_messages.usecases.standing import seen, stand
 from parley_shared.contracts import conversation as contract
 from parley_shared.contracts.frames import Receipt
-from parley_shared.contracts.live import HEADER_EXCEPT, HEADER_KIND, live_subject
+from parley_shared.contracts.live import HEADER_EXCEPT, HEADER_KIND, LiveKind, live_subject
 from parley_shared.contracts.messages import MessageRequest
 from parley_shared.errors import Refused
 from parley_shared.limits import RECIPIENTS_LISTED
@@ -51,28 +50,27 @@ class Receipts:
         except Refused as refusal:
             log.warning("receipts.untold", count=len(rows), code=str(refusal.code))
             return
+        # People of one room often read at the same time: what is for the same eyes travels, and is written, together.
+        told: dict[tuple[LiveKind, UUID, frozenset[UUID]], list[bytes]] = {}
+        for row in rows:
+            room_id, user_id = row["room_id"], row["user_id"]
+            if user_id in quiet:
+                key: tuple[LiveKind, UUID, frozenset[UUID]] = ("user", user_id, frozenset())
+            else:
+                hidden = (quiet | blocks.get(user_id, set())) & members.get(room_id, set())
+                key = ("room", room_id, frozenset(hidden))
+            receipt = Receipt(
+                room_id=room_id, user_id=user_id, delivered_seq=row["delivered_seq"], read_seq=row["read_seq"]
+            )
+            told.setdefault(key, []).append(msgspec.json.encode(receipt))
         try:
-            for row in rows:
-                room_id, user_id = row["room_id"], row["user_id"]
-                if user_id in quiet:
-                    await self._publish("user", user_id, row, ())
-                else:
-                    hidden = (quiet | blocks.get(user_id, set())) & members.get(room_id, set())
-                    await self._publish("room", room_id, row, hidden)
+            for (kind, identifier, hidden_from), receipts in told.items():
+                headers = {HEADER_KIND: "receipt"}
+                if hidden_from:
+                    headers[HEADER_EXCEPT] = ",".join(map(str, sorted(hidden_from)))
+                await self._bus.client.publish(live_subject(kind, identifier), b"\n".join(receipts), headers=headers)
         except (NatsError, OSError) as error:
             log.warning("receipt.unpublished", error=repr(error))
-
-    async def _publish(self, kind: Any, identifier: UUID, row: Any, hidden: Iterable[UUID]) -> None:
-        receipt = Receipt(
-            room_id=row["room_id"],
-            user_id=row["user_id"],
-            delivered_seq=row["delivered_seq"],
-            read_seq=row["read_seq"],
-        )
-        headers = {HEADER_KIND: "receipt"}
-        if hidden:
-            headers[HEADER_EXCEPT] = ",".join(map(str, hidden))
-        await self._bus.client.publish(live_subject(kind, identifier), msgspec.json.encode(receipt), headers=headers)
 
     async def status(self, command: MessageRequest) -> contract.MessageStatus:
         """Sent, delivered or read, of those it was sent to. Raises Refused: NOT_FOUND, NOT_A_MEMBER, UNAVAILABLE."""
