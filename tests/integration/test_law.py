@@ -20,6 +20,7 @@ REACTIONS = ("like", "dislike", "👍", "❤️")
 OPERATIONS = (
     *("join", "say", "say", "say", "leave", "rename", "role", "kick", "drop", "owner says"),
     *("edit", "edit", "delete", "react", "react", "react", "unreact", "pin", "unpin"),
+    *("mute", "unmute", "ban", "unban"),
 )
 
 
@@ -31,7 +32,7 @@ class Copy:
         self.room_id = room_id
         self.seq = 0
         self.messages: dict[str, Frame] = {}
-        self.members: dict[str, str] = {}
+        self.members: dict[str, tuple[str, str | None]] = {}
         self.room: Frame = {}
 
     async def read(self, person: Person, seq: int) -> None:
@@ -39,7 +40,7 @@ class Copy:
         self.seq = seq
         self.messages = {message["id"]: message for message in await person.history(self.room_id)}
         members = await person.call("GET", f"/rooms/{self.room_id}/members", params={"limit": 200})
-        self.members = {member["user_id"]: member["role"] for member in members["items"]}
+        self.members = {member["user_id"]: (member["role"], member["muted_until"]) for member in members["items"]}
         self.room = shown(await person.call("GET", f"/rooms/{self.room_id}"))
 
     def apply(self, frame: Frame) -> None:
@@ -67,7 +68,7 @@ class Copy:
             case "reaction.added" | "reaction.removed" if (known := self.living(event)) is not None:
                 react(known, event)
             case "member.joined" | "member.updated":
-                self.members[event["user_id"]] = event["role"]
+                self.members[event["user_id"]] = (event["role"], event.get("muted_until"))
             case "member.left" | "member.removed":
                 self.members.pop(event["user_id"], None)
             case "room.updated":
@@ -95,7 +96,7 @@ def react(message: Frame, event: Frame) -> None:
 
 def shown(room: Frame) -> Frame:
     """What everybody sees of a room, without what is one's own."""
-    names = ("id", "name", "topic", "visibility", "history", "language", "slow_mode_s", "rev")
+    names = ("id", "name", "topic", "visibility", "history", "language", "slow_mode_s", "retention_days", "rev")
     return {name: room[name] for name in names}
 
 
@@ -124,6 +125,7 @@ async def test_an_old_snapshot_and_the_events_after_it_are_a_fresh_read(
     await copy.read(reader, position)
     taken = 0
     inside: dict[str, Socket] = {}
+    banned: set[str] = set()
 
     async def take() -> None:
         nonlocal taken
@@ -136,7 +138,7 @@ async def test_an_old_snapshot_and_the_events_after_it_are_a_fresh_read(
         nonlocal socket, taken
         who = chance.choice(crowd)
         match chance.choice(OPERATIONS):
-            case "join" if who.id not in inside:
+            case "join" if who.id not in inside and who.id not in banned:
                 await owner.call("POST", f"/rooms/{room}/members", 201, json={"user_id": who.id})
                 inside[who.id] = await who.open()
             case "say" if who.id in inside:
@@ -154,12 +156,24 @@ async def test_an_old_snapshot_and_the_events_after_it_are_a_fresh_read(
             case "kick" if who.id in inside:
                 await owner.call("DELETE", f"/rooms/{room}/members/{who.id}", 204)
                 inside.pop(who.id)
+            case "mute":
+                body = {"user_id": who.id, "minutes": chance.choice((None, 60)), "reason": "too loud"}
+                await owner.call("POST", f"/rooms/{room}/mutes", 201, json=body)
+            case "unmute":
+                await owner.call("DELETE", f"/rooms/{room}/mutes/{who.id}", 204)
+            case "ban":
+                await owner.call("POST", f"/rooms/{room}/bans", 201, json={"user_id": who.id})
+                banned.add(who.id)
+                inside.pop(who.id, None)
+            case "unban":
+                await owner.call("DELETE", f"/rooms/{room}/bans/{who.id}", 204)
+                banned.discard(who.id)
             case "role" if who.id in inside:
                 role = chance.choice(("member", "moderator"))
                 await owner.call("PATCH", f"/rooms/{room}/members/{who.id}", json={"role": role})
             case "rename":
                 now = await owner.call("GET", f"/rooms/{room}")
-                change = {"rev": now["rev"], "topic": secrets.token_hex(4)}
+                change = {"rev": now["rev"], "topic": secrets.token_hex(4), "retention_days": chance.choice((None, 30))}
                 await owner.call("PATCH", f"/rooms/{room}", json=change)
             case "drop":
                 await take()
