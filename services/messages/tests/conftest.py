@@ -16,6 +16,8 @@ import pytest_asyncio
 
 from parley_messages.app import run
 from parley_messages.epoch import Epoch
+from parley_messages.publisher import LivePublisher
+from parley_messages.retention import RetentionJob
 from parley_messages.settings import Settings
 from parley_messages.store import Database
 from parley_messages.tail import TailCache
@@ -83,9 +85,12 @@ class Suite:
     refused = staticmethod(refused)
     token = GOOD_TOKEN
 
-    def __init__(self, rpc: RpcClient, auth: RpcClient, database: asyncpg.Pool, people: "People") -> None:
+    def __init__(
+        self, rpc: RpcClient, auth: RpcClient, database: asyncpg.Pool, people: "People", retention: RetentionJob
+    ) -> None:
         self.rpc = rpc
         self.auth = auth
+        self.retention = retention
         self.database = database
         self.unknown = people.unknown
         self.names = people.names
@@ -155,6 +160,13 @@ class Suite:
             answer = await self.auth.call(ERASE_MESSAGES, Erase(user_id=actor.user_id, saga_id=actor.session_id))
             if answer.done:
                 return answer.counts
+
+    async def expire(self, room_id: UUID) -> None:
+        """As if everything were older than the room keeps it."""
+        keep = "UPDATE messages.rooms SET retention_days = $2 WHERE id = $1"
+        await self.database.execute(keep, room_id, 0)
+        await self.retention.forget_some(room_id, 0)
+        await self.database.execute(keep, room_id, None)
 
     async def grant(
         self, actor: Actor, room_id: UUID, minutes: int = 10, reason: str = "A complaint", token: str = GOOD_TOKEN
@@ -429,13 +441,32 @@ async def admin_pool(postgres: "Postgres") -> AsyncIterator[asyncpg.Pool]:
 
 
 @pytest_asyncio.fixture(scope="session")
+async def retention(postgres: "Postgres", nats: "Nats") -> AsyncIterator[RetentionJob]:
+    """With connections of its own, as if it ran in another replica."""
+    bus = nats.bus("messages")
+    await bus.connect()
+    database = await Database.connect(
+        await postgres.migrated("messages"), application_name="retention", size=2, on_connect=Epoch().check
+    )
+    yield RetentionJob(database, LivePublisher(bus, TailCache()), lambda: None, f"test {new_id()}")
+    await database.close()
+    await bus.close()
+
+
+@pytest_asyncio.fixture(scope="session")
 async def suite(
-    postgres: "Postgres", nats: "Nats", auth: RpcClient, gateway: RpcClient, admin_pool: asyncpg.Pool, people: People
+    postgres: "Postgres",
+    nats: "Nats",
+    auth: RpcClient,
+    gateway: RpcClient,
+    admin_pool: asyncpg.Pool,
+    people: People,
+    retention: RetentionJob,
 ) -> AsyncIterator[Suite]:
     """One replica that runs for all tests of this process; of the global roles only moderators have a rate limit."""
     async with replica(postgres, nats):
         await _until_ready(gateway)
-        yield Suite(gateway, auth, admin_pool, people)
+        yield Suite(gateway, auth, admin_pool, people, retention)
 
 
 @pytest_asyncio.fixture

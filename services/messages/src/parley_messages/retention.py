@@ -46,7 +46,7 @@ class RetentionJob:
 
     async def _room(self, room_id: UUID, days: int) -> None:
         while await self._mine():
-            if await self._batch(room_id, days) < MESSAGES:
+            if await self.forget_some(room_id, days) < MESSAGES:
                 return
             await asyncio.sleep(PAUSE_S)
 
@@ -54,8 +54,8 @@ class RetentionJob:
         async with self._database.connection() as connection:
             return await self._lease.take(connection)
 
-    async def _batch(self, room_id: UUID, days: int) -> int:
-        """How many messages it forgot."""
+    async def forget_some(self, room_id: UUID, days: int) -> int:
+        """One transaction. Returns how many messages are gone with it, at most MESSAGES."""
         async with self._database.begin() as store:
             room = await store.rooms.lock(room_id)
             if room is None or room["deleted_at"] is not None or room["retention_days"] != days:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ operations = st.lists(
                 *("send", "send", "send", "reply", "reply"),
                 *("edit", "edit", "delete", "react", "react", "react", "unreact", "pin", "unpin"),
                 *("join", "leave", "kick", "add", "role", "rename", "undo", "erase"),
+                *("mute", "mute", "unmute", "ban", "unban", "expire"),
             ]
         ),
         st.integers(0, PEOPLE - 1),
@@ -41,7 +43,7 @@ class View:
 
     head: int
     room: contract.Room
-    members: dict[UUID, str]
+    members: dict[UUID, tuple[str, datetime | None]]
     messages: dict[UUID, contract.Message]
     read: list[int] = field(default_factory=list)
 
@@ -88,8 +90,10 @@ class View:
                 known := self.living(message_id)
             ) is not None:
                 self.change(known, reactions=reacted(known.reactions, body))
-            case frames.MemberJoined(user_id=user_id, role=role) | frames.MemberUpdated(user_id=user_id, role=role):
-                self.members[user_id] = role
+            case frames.MemberJoined(user_id=user_id, role=role):
+                self.members[user_id] = (role, None)
+            case frames.MemberUpdated(user_id=user_id, role=role, muted_until=muted_until):
+                self.members[user_id] = (role, muted_until)
             case frames.MemberLeft(user_id=user_id) | frames.MemberRemoved(user_id=user_id):
                 self.members.pop(user_id, None)
             case frames.RoomUpdated(room=room):
@@ -139,7 +143,7 @@ async def fetch(suite: Any, actor: Any, room_id: UUID) -> View:
     return View(
         head=mine.head,
         room=contract.Room(**{name: getattr(mine, name) for name in contract.Room.__struct_fields__}),
-        members={member.user_id: member.role for member in listed},
+        members={member.user_id: (member.role, member.muted_until) for member in listed},
         messages=messages,
     )
 
@@ -200,6 +204,16 @@ async def act(suite: Any, what: str, room_id: UUID, witness: Any, people: list[A
             case "rename":
                 rev = (await suite.mine(witness, room_id)).rev
                 await suite.update(actor, room_id, rev, topic=str(random.random()))
+            case "mute":
+                await suite.mute(actor, room_id, target, random.choice([None, 1, 60]))
+            case "unmute":
+                await suite.unmute(actor, room_id, target)
+            case "ban":
+                await suite.ban(actor, room_id, target, random.choice([None, 60]))
+            case "unban":
+                await suite.unban(actor, room_id, target)
+            case "expire":
+                await suite.expire(room_id)
             case "erase":
                 await suite.erase(target)
             case "undo":
@@ -272,7 +286,7 @@ async def test_the_law_holds_while_everybody_acts_at_once(suite) -> None:
     room = await suite.room(witness, *people)
     old = await fetch(suite, witness, room.id)
     kinds = ["send", "send", "send", "join", "leave", "kick", "add", "rename"]
-    kinds += ["edit", "delete", "react", "react", "unreact", "pin", "unpin"]
+    kinds += ["edit", "delete", "react", "react", "unreact", "pin", "unpin", "mute", "unmute", "ban", "unban"]
     draw = random.Random(7)
     work = [
         act(suite, draw.choice(kinds), room.id, witness, people, draw.randrange(PEOPLE), draw.randrange(PEOPLE))

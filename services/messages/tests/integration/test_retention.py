@@ -6,29 +6,14 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from parley_messages.epoch import Epoch
-from parley_messages.publisher import LivePublisher
 from parley_messages.retention import MESSAGES, RetentionJob
-from parley_messages.store import Database
-from parley_messages.tail import TailCache
 from parley_shared.contracts import frames
 from parley_shared.errors import Code
-from parley_shared.ids import new_id
-
-
-@pytest_asyncio.fixture
-async def database(postgres, suite) -> Any:
-    epoch = Epoch()
-    database = await Database.connect(
-        await postgres.migrated("messages"), application_name="retention", size=2, on_connect=epoch.check
-    )
-    yield database
-    await database.close()
 
 
 @pytest.fixture
-def job(database, messages_bus) -> RetentionJob:
-    return RetentionJob(database, LivePublisher(messages_bus, TailCache()), lambda: None, f"test {new_id()}")
+def job(suite) -> RetentionJob:
+    return suite.retention
 
 
 @pytest_asyncio.fixture(autouse=True)
@@ -160,16 +145,17 @@ async def test_a_room_without_retention_and_a_deleted_one_keep_everything(suite,
         assert [item.body for item in (await suite.page(owner, room.id)).items] == ["Hello"]
 
 
-async def test_who_may_not_run_waits_for_his_turn(suite, job, database, messages_bus) -> None:
+async def test_who_may_not_run_waits_for_his_turn(suite, job) -> None:
     owner = suite.user()
     room = await suite.room(owner)
     [sent] = await suite.send(owner, room.id)
     await keep(suite, owner, room, 1)
     await job.run()
     await age(suite, room.id, 2, sent.message_id)
-    other = RetentionJob(database, LivePublisher(messages_bus, TailCache()), lambda: None, f"other {new_id()}")
-    await other.run()
+    await suite.database.execute("UPDATE messages.leases SET holder = 'another' WHERE name = 'retention'")
+    await job.run()
     assert (await suite.message_of(owner, room.id, sent.message_id)).body == "Hello"
+    await suite.database.execute("UPDATE messages.leases SET until = clock_timestamp() WHERE name = 'retention'")
     await job.run()
     assert (await suite.message_of(owner, room.id, sent.message_id)).deleted
 
