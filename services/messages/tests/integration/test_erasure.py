@@ -61,7 +61,7 @@ async def test_everybodys_copies_follow_by_events(suite) -> None:
                 None, True, gone.user_id, False,
             )  # fmt: skip
     assert [(one.reaction, one.count) for one in fresh.messages[other.message_id].reactions] == [("like", 1)]
-    assert fresh.members == {owner.user_id: "owner"}
+    assert fresh.members == {owner.user_id: ("owner", None)}
     assert (counts["messages"], counts["reactions"], counts["memberships"], counts["revisions"]) == (3, 1, 1, 4)
 
 
