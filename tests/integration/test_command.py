@@ -139,6 +139,36 @@ async def test_two_people_talk_in_a_terminal(alice: Terminal, bob: Terminal) -> 
     assert (Path(alice.environment["PARLEY_CONFIG"]) / "server").read_text() == alice.url
 
 
+async def test_what_one_does_to_a_message_from_a_terminal(alice: Terminal, bob: Terminal) -> None:
+    room = f"Workshop {secrets.token_hex(4)}"
+    for terminal in (alice, bob):
+        await terminal.run("register", f"u{secrets.token_hex(6)}", "--password-stdin", said=PASSWORD)
+    await alice.run("rooms", "create", room)
+    await bob.run("rooms", "join", room)
+    for number in range(1, 4):
+        assert f"#{number}" in await alice.run("send", room, f"message {number}")
+    assert "version 2" in await alice.run("message", "edit", room, "#2", "better", "words")
+    assert "👍🏽 1" in await bob.run("message", "react", room, "2", "👍🏽")
+    assert "👍🏽" not in await bob.run("message", "react", room, "2", "👍🏽", "--off")
+    assert "like, dislike, or one emoji" in await bob.run("message", "react", room, "#2", "wow", code=1)
+    await bob.run("message", "reply", room, "#2", "a", "reply")
+    shown = await alice.run("message", "thread", room, "#2")
+    assert "better words" in shown
+    assert "a reply" in shown
+    assert "1 replies, 1 unread; you follow this thread" in shown
+    assert "no more" in await alice.run("message", "follow", room, "#2", "--off")
+    assert "unpinned" in await alice.run("message", "pin", room, "#2", "--off")
+    assert "pinned" in await alice.run("message", "pin", room, "#2")
+    assert "1 members, delivered to 1, read by 1" in await alice.run("message", "status", room, "#2")
+    assert "deleted" in await alice.run("message", "delete", room, "#2", "--reason", "no longer true")
+    versions = (await alice.run("message", "revisions", room, "#2")).splitlines()
+    assert ["message 2" in versions[0], "better words" in versions[1]] == [True, True]
+    assert "(deleted): no longer true" in versions[2]
+    assert "no message #9" in await alice.run("message", "status", room, "#9", code=1)
+    assert "neither" in await alice.run("message", "status", room, "nonsense", code=1)
+    assert "message 3" in await bob.run("chat", room, said="/quit\n")
+
+
 async def test_what_goes_wrong_is_one_sentence(alice: Terminal) -> None:
     name = f"u{secrets.token_hex(6)}"
     assert "Sign in" in await alice.run("rooms", code=1)

@@ -105,6 +105,43 @@ class Member(Model, frozen=True, kw_only=True):
     muted_until: datetime | None = None
 
 
+class Revision(Model, frozen=True, kw_only=True):
+    """A version of a message's text; the last one of a deleted message has no body."""
+
+    rev: int
+    body: str | None
+    format: str
+    actor_id: UUID
+    reason: str | None
+    at: datetime
+
+
+class Thread(Model, frozen=True, kw_only=True):
+    """A root and its replies, ascending; next as in Page."""
+
+    root: Message
+    items: list[Message]
+    next: str | None = None
+    following: bool
+    unread: int
+
+
+class MessageRecipient(Model, frozen=True, kw_only=True):
+    """state: sent, delivered or read."""
+
+    user_id: UUID
+    state: str
+
+
+class MessageStatus(Model, frozen=True, kw_only=True):
+    """recipients: None in rooms of more than 100 members."""
+
+    members: int
+    delivered: int
+    read: int
+    recipients: list[MessageRecipient] | None
+
+
 class ReadState(Model, frozen=True, kw_only=True):
     read_seq: int
     unread: int

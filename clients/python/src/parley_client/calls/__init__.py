@@ -3,6 +3,7 @@
 from parley_client.calls.accounts import Accounts
 from parley_client.calls.admin import Admin
 from parley_client.calls.audit import Audit
+from parley_client.calls.conversation import Conversation
 from parley_client.calls.messages import Messages
 from parley_client.calls.notifications import Notifications
 from parley_client.calls.rooms import Rooms
@@ -10,5 +11,5 @@ from parley_client.calls.rooms import Rooms
 __all__ = ["Calls"]
 
 
-class Calls(Accounts, Rooms, Messages, Notifications, Admin, Audit):
+class Calls(Accounts, Rooms, Messages, Conversation, Notifications, Admin, Audit):
     """Everything that needs no socket."""

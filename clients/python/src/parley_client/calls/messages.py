@@ -19,9 +19,13 @@ class Messages:
     async def message(self, room_id: UUID, message_id: UUID) -> Message:
         return await self.api.call("GET", f"/rooms/{room_id}/messages/{message_id}", shape=Message)
 
-    async def post(self, room_id: UUID, body: str, *, client_msg_id: str | None = None) -> Message:
-        """Send over HTTP, without a socket."""
+    async def post(
+        self, room_id: UUID, body: str, *, client_msg_id: str | None = None, thread_root_id: UUID | None = None
+    ) -> Message:
+        """Send over HTTP, without a socket. thread_root_id: what it replies to."""
         content = {"client_msg_id": client_msg_id or str(uuid4()), "body": body}
+        if thread_root_id is not None:
+            content["thread_root_id"] = str(thread_root_id)
         return await self.api.call("POST", f"/rooms/{room_id}/messages", json=content, shape=Message)
 
     async def events_after(self, stream: str, after: int, limit: int = 200) -> Page[EventFrame]:

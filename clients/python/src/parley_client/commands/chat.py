@@ -60,7 +60,14 @@ async def show_event(names: Names, event: Event) -> None:
         return
     user = event.data.get("user_id")
     who = coloured(await names.of(UUID(user))) if user is not None else ""
+    actor = event.data.get("actor_id")
+    by = coloured(await names.of(UUID(actor))) if actor is not None else "the room"
     said = {
+        "message.edited": f"{by} edited: {escape(event.data.get('body') or '(deleted)')}",
+        "message.deleted": f"{by} deleted a message",
+        "message.pinned": f"{by} pinned a message",
+        "message.unpinned": f"{by} unpinned a message",
+        "reaction.added": f"{who} reacted with {escape(str(event.data.get('reaction')))}",
         "member.joined": f"{who} joined",
         "member.left": f"{who} left",
         "member.removed": f"{who} was removed",
