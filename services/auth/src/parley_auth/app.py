@@ -7,10 +7,11 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from parley_auth import handlers
+from parley_auth.clients import Stores
 from parley_auth.domain.keys import Sealer
 from parley_auth.handlers import UseCases
 from parley_auth.hashing import Passwords as Hasher
-from parley_auth.jobs import CLEAN_EVERY_S, Jobs
+from parley_auth.jobs import CLEAN_EVERY_S, ERASE_EVERY_S, Jobs
 from parley_auth.keyring import Keyring
 from parley_auth.publisher import Publisher
 from parley_auth.settings import Settings, secret_text
@@ -19,6 +20,7 @@ from parley_auth.usecases.admin import Admin
 from parley_auth.usecases.audit import Audit
 from parley_auth.usecases.directory import Directory
 from parley_auth.usecases.door import Door
+from parley_auth.usecases.erasure import Erasures
 from parley_auth.usecases.issuer import Issuer
 from parley_auth.usecases.office import Office
 from parley_auth.usecases.passwords import Passwords
@@ -65,6 +67,7 @@ def wire(settings: Settings, engine: AsyncEngine, bus: Bus) -> Parts:
             directory=Directory(begin),
             admin=Admin(begin, office, publisher, settings),
             office=office,
+            erasures=Erasures(begin, door, hasher, publisher, office, timedelta(seconds=settings.erasure_settle_s)),
             audit=Audit(begin, office, Signer.given(settings.audit_key)),
             trust=Trust(begin, keyring, memory=2 * lifetime),
         ),
@@ -77,9 +80,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         parts = wire(settings, engine, service.bus)
         service.health.add("signing key", parts.keyring.check)
         handlers.serve(service.server, parts.use_cases)
+        stores = Stores(service.rpc)
         jobs = [
             asyncio.create_task(repeat("rotate_keys", parts.jobs.rotate_every_s, parts.jobs.rotate_keys)),
             asyncio.create_task(repeat("clean", CLEAN_EVERY_S, parts.jobs.clean)),
+            asyncio.create_task(repeat("erase", ERASE_EVERY_S, lambda: parts.use_cases.erasures.work(stores))),
         ]
         try:
             await service.serve(contract.READY)

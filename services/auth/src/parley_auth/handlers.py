@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from parley_auth.usecases.admin import Admin
 from parley_auth.usecases.audit import Audit
 from parley_auth.usecases.directory import Directory
+from parley_auth.usecases.erasure import Erasures
 from parley_auth.usecases.office import Office
 from parley_auth.usecases.passwords import Passwords
 from parley_auth.usecases.registration import Registration
@@ -12,6 +13,7 @@ from parley_auth.usecases.sessions import Sessions
 from parley_auth.usecases.trust import Trust
 from parley_shared.contracts import audit as trail
 from parley_shared.contracts import auth as contract
+from parley_shared.contracts import erasure
 from parley_shared.messaging.rpc import RpcServer
 
 
@@ -26,6 +28,7 @@ class UseCases:
     admin: Admin
     office: Office
     audit: Audit
+    erasures: Erasures
     trust: Trust
 
 
@@ -56,5 +59,8 @@ def serve(server: RpcServer, do: UseCases) -> None:
     server.serve(trail.ACCOUNTS_HEADS, do.audit.heads)
     server.serve(trail.ACCOUNTS_ENTRIES, do.audit.entries)
     server.serve(trail.AUDIT_KEY, do.audit.key)
+    server.serve(erasure.ERASE_ME, do.erasures.erase_me)
+    server.serve(erasure.ERASURE, do.erasures.get)
+    server.serve(erasure.ADMIN_ERASURE, do.erasures.admin_get)
     server.serve(contract.JWKS, do.trust.jwks)
     server.serve(contract.REVOKED_SINCE, do.trust.revoked_since)

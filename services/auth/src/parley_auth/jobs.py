@@ -12,6 +12,7 @@ from parley_auth.store import Begin
 log = structlog.get_logger(__name__)
 
 CLEAN_EVERY_S = 600.0
+ERASE_EVERY_S = 1.0
 
 
 class Jobs:

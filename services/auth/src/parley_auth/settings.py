@@ -15,7 +15,8 @@ class Settings(DatabaseSettings):
     key_secret: encrypts the private signing keys in the database; without it they lie there in clear.
     logins_per_account, logins_per_ip: failed logins within login_window_s. registrations_per_ip: accounts opened within
     registration_window_s. audit_key: signs exports of the audit trail, an Ed25519 private key in PEM or the path of its file;
-    without it there are none. clock_shift_s: added to the database's clock, for rehearsing a rotation; 0 in earnest.
+    without it there are none. erasure_settle_s: after so long the stores are asked once more to erase an account; longer than a
+    gateway that has lost auth keeps a socket (60 s). clock_shift_s: added to the database's clock, for rehearsing a rotation; 0 in earnest.
     """
 
     model_config = SettingsConfigDict(env_prefix="PARLEY_AUTH_", frozen=True, extra="ignore")
@@ -39,6 +40,8 @@ class Settings(DatabaseSettings):
     invite_days: float = Field(default=7.0, gt=0)
     reset_code_hours: float = Field(default=24.0, gt=0)
     login_audit_days: float = Field(default=30.0, gt=0)
+
+    erasure_settle_s: float = Field(default=90.0, ge=0)
 
     hash_threads: int = Field(default=2, ge=1)
     hash_memory_kib: int = Field(default=47_104, ge=64)

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from parley_media.settings import Settings
 from parley_shared import process
+from parley_shared.contracts.erasure import ERASE_MEDIA, Erase, Erased
 from parley_shared.contracts.media import READY
 from parley_shared.service import database, running
 
@@ -17,6 +18,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with running(SERVICE, settings) as service, database(SERVICE, settings, service.health):
         if settings.s3_url:
             service.health.add("s3", lambda: _s3_listens(settings.s3_url))
+        service.server.serve(ERASE_MEDIA, _erase)
         await service.serve(READY)
         await stop.wait()
 
@@ -32,6 +34,11 @@ async def _s3_listens(url: str) -> str | None:
     writer.close()
     await writer.wait_closed()
     return None
+
+
+async def _erase(_asked: Erase) -> Erased:
+    """Nothing of people is kept here yet."""
+    return Erased(done=True, counts={})
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from parley_presence.publisher import Publisher
 from parley_presence.settings import Settings
 from parley_presence.store import Transactions
 from parley_presence.usecases.connections import Connections
+from parley_presence.usecases.erasure import Erasure
 from parley_presence.usecases.leases import Leases
 from parley_presence.usecases.people import People
 from parley_shared import process
@@ -40,7 +41,7 @@ def wire(settings: Settings, engine: AsyncEngine, bus: Bus, rpc: RpcClient) -> P
     leases = Leases(begin, publisher, settings)
     people = People(begin, MessagesClient(rpc), publisher)
     return Parts(
-        UseCases(leases=leases, people=people, connections=Connections(begin, AuthClient(rpc))),
+        UseCases(leases=leases, people=people, connections=Connections(begin, AuthClient(rpc)), erasure=Erasure(begin)),
         Jobs(begin, leases, people, bus, settings),
     )
 

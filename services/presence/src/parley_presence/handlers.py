@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from parley_presence.usecases.connections import Connections
+from parley_presence.usecases.erasure import Erasure
 from parley_presence.usecases.leases import Leases
 from parley_presence.usecases.people import People
 from parley_shared.contracts import presence as contract
+from parley_shared.contracts.erasure import ERASE_PRESENCE
 from parley_shared.messaging.rpc import RpcServer
 
 
@@ -16,6 +18,7 @@ class UseCases:
     leases: Leases
     people: People
     connections: Connections
+    erasure: Erasure
 
 
 def serve(server: RpcServer, do: UseCases) -> None:
@@ -27,3 +30,4 @@ def serve(server: RpcServer, do: UseCases) -> None:
     server.serve(contract.GET_PRESENCE, do.people.get)
     server.serve(contract.SET_PRESENCE, do.people.set)
     server.serve(contract.ADMIN_CONNECTIONS, do.connections.list)
+    server.serve(ERASE_PRESENCE, do.erasure.erase)

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from parley_auth.store.codes import Codes
+from parley_auth.store.erasures import Erasures
 from parley_auth.store.journal import Journal
 from parley_auth.store.keys import Keys
 from parley_auth.store.revocations import Revocations
@@ -29,6 +30,7 @@ class Store:
         self.keys = Keys(connection)
         self.revocations = Revocations(connection)
         self.journal = Journal(connection)
+        self.erasures = Erasures(connection)
 
     async def now(self) -> datetime:
         """The database's clock, which all replicas share; it moves within a transaction."""
