@@ -130,7 +130,23 @@ class Pong(Command, frozen=True, kw_only=True, tag="pong"):
     id: int | None = None
 
 
-ClientFrame = Auth | Send | Edit | Delete | React | Unreact | Read | Delivered | Join | Leave | Typing | WatchPresence | Refresh | Ping | Pong
+ClientFrame = (
+    Auth
+    | Send
+    | Edit
+    | Delete
+    | React
+    | Unreact
+    | Read
+    | Delivered
+    | Join
+    | Leave
+    | Typing
+    | WatchPresence
+    | Refresh
+    | Ping
+    | Pong
+)
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
