@@ -170,6 +170,26 @@ async def test_a_ban_ends_by_itself_or_is_lifted(suite) -> None:
     await suite.join(guest, room.id)
 
 
+async def test_waiting_as_long_as_a_refusal_says_succeeds(suite) -> None:
+    owner, muted, banned = suite.user(), suite.user(), suite.user()
+    room = await suite.room(owner, muted, banned)
+    await suite.mute(owner, room.id, muted, 1)
+    await suite.ban(owner, room.id, banned, 1)
+    # A minute is long for a test; the last moments of it are as good.
+    for table, column in (("sanctions", "until"), ("members", "muted_until")):
+        await suite.database.execute(
+            f"UPDATE messages.{table} SET {column} = clock_timestamp() + interval '250 ms'"
+            f" WHERE room_id = $1 AND {column} IS NOT NULL",
+            room.id,
+        )
+    [outcome] = await suite.try_send(suite.message(muted, room.id))
+    with suite.refused(Code.BANNED) as caught:
+        await suite.join(banned, room.id)
+    await asyncio.sleep(max(outcome.retry_after_ms, caught.value.retry_after_ms) / 1000)
+    await suite.send(muted, room.id)
+    await suite.join(banned, room.id)
+
+
 async def test_from_a_private_room_one_is_banned_without_knowing_it(suite, same_but_for) -> None:
     owner, guest, stranger = suite.user(), suite.user(), suite.user()
     room = await suite.room(owner, guest, visibility="private")
