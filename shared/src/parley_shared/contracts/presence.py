@@ -175,6 +175,6 @@ SET_PRESENCE = user_rpc("presence", "set", SetPresence, Presence, repeatable=Tru
 ADMIN_CONNECTIONS = user_rpc("presence", "admin_connections", ListConnections, Connections, repeatable=True)
 REGISTER = svc_rpc("presence", "register", RegisterLease, LeaseRegistered, callers={"gateway"})
 RENEW = svc_rpc("presence", "renew", LeaseRequest, LeaseState, callers={"gateway"})
-REPORT = svc_rpc("presence", "report", ReportConnections, LeaseState, callers={"gateway"}, timeout=5.0)
+REPORT = svc_rpc("presence", "report", ReportConnections, LeaseState, callers={"gateway"})
 RELEASE = svc_rpc("presence", "release", LeaseRequest, Empty, callers={"gateway"})
 """The gateway ends: what is still open under its lease is over."""

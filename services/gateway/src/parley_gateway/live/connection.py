@@ -92,7 +92,8 @@ class Connection:
         self._reading_paused = False
         self._allowance = float(FRAMES_BURST)
         self._counted_at = self._loop.time()
-        self.heard_at = self._loop.time()
+        self._last_life = self._loop.time()
+        self.silent = False
         self._commands: deque[tuple[int, Coroutine[None, None, None]]] = deque()
         self._command_task: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -223,7 +224,7 @@ class Connection:
             self.write(frames.Reconnect(after_ms=after_ms, reason=reason))
 
     def _beat(self) -> None:
-        if self._loop.time() - self.heard_at > SILENCE_S:
+        if self._loop.time() - self._last_life > SILENCE_S:
             self.close(CloseCode.NO_HEARTBEAT, "nothing heard for too long")
             return
         self._socket.write(_PING)
@@ -244,6 +245,7 @@ class Connection:
 
     def probe(self) -> None:
         """See lease.Attended."""
+        self.silent = True
         if self.phase is not Phase.CLOSED:
             self._socket.write(_PING)
 
@@ -336,7 +338,8 @@ class Connection:
         return self._allowed() and not self._slow
 
     def on_pong(self) -> None:
-        self.heard_at = self._loop.time()
+        self._last_life = self._loop.time()
+        self.silent = False
 
     def on_binary(self) -> None:
         self.close(CloseCode.BAD_FRAME, "binary frames are not part of the protocol")
@@ -359,7 +362,8 @@ class Connection:
 
     def _allowed(self) -> bool:
         """A sign of life, within a token bucket per socket; past it the socket is closed (4029)."""
-        now = self.heard_at = self._loop.time()
+        now = self._last_life = self._loop.time()
+        self.silent = False
         limit = self.context.frames_per_second
         if limit is None:
             return True

@@ -40,12 +40,12 @@ _LONGEST_CHARACTER = 6
 
 
 class Attended(Protocol):
-    """A connection, as this module sees it. heard_at: when it gave the last sign of life, by the loop's clock."""
+    """A connection, as this module sees it. silent: it has given no sign of life since the last probe."""
 
-    heard_at: float
+    silent: bool
 
     def probe(self) -> None:
-        """Ask for a sign of life."""
+        """Ask for a sign of life, and be silent until it comes."""
         ...
 
 
@@ -59,7 +59,6 @@ class Lease:
         self._opened: dict[UUID, ConnectionOpened] = {}
         self._closed: list[ConnectionClosed] = []
         self._doubtful: set[UUID] = set()
-        self._lost_at = 0.0
         self._lease_id: UUID | None = None
         self._report: ReportConnections | None = None
         self._batch = 0
@@ -145,7 +144,6 @@ class Lease:
         """All that was reported is over. Who is still there says so himself."""
         log.warning("lease.lost", lease_id=str(self._lease_id), connections=len(self._living))
         self._lease_id = None
-        self._lost_at = asyncio.get_running_loop().time()
         if self._report is not None:
             self._opened = {item.connection_id: item for item in self._report.opened} | self._opened
             self._closed = self._report.closed + self._closed
@@ -159,7 +157,7 @@ class Lease:
     def _believe(self) -> None:
         for identifier in list(self._doubtful):
             connection, what = self._living[identifier]
-            if connection.heard_at > self._lost_at:
+            if not connection.silent:
                 self._doubtful.discard(identifier)
                 self._opened[identifier] = what
 
