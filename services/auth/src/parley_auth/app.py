@@ -21,6 +21,7 @@ from parley_auth.usecases.audit import Audit
 from parley_auth.usecases.directory import Directory
 from parley_auth.usecases.door import Door
 from parley_auth.usecases.erasure import Erasures
+from parley_auth.usecases.export import Export
 from parley_auth.usecases.issuer import Issuer
 from parley_auth.usecases.office import Office
 from parley_auth.usecases.passwords import Passwords
@@ -67,6 +68,7 @@ def wire(settings: Settings, engine: AsyncEngine, bus: Bus) -> Parts:
             directory=Directory(begin),
             admin=Admin(begin, office, publisher, settings),
             office=office,
+            export=Export(begin),
             erasures=Erasures(begin, door, hasher, publisher, office, timedelta(seconds=settings.erasure_settle_s)),
             audit=Audit(begin, office, Signer.given(settings.audit_key)),
             trust=Trust(begin, keyring, memory=2 * lifetime),

@@ -6,6 +6,7 @@ from parley_auth.usecases.admin import Admin
 from parley_auth.usecases.audit import Audit
 from parley_auth.usecases.directory import Directory
 from parley_auth.usecases.erasure import Erasures
+from parley_auth.usecases.export import Export
 from parley_auth.usecases.office import Office
 from parley_auth.usecases.passwords import Passwords
 from parley_auth.usecases.registration import Registration
@@ -14,6 +15,7 @@ from parley_auth.usecases.trust import Trust
 from parley_shared.contracts import audit as trail
 from parley_shared.contracts import auth as contract
 from parley_shared.contracts import erasure
+from parley_shared.contracts.export import EXPORT_ACCOUNT
 from parley_shared.messaging.rpc import RpcServer
 
 
@@ -29,6 +31,7 @@ class UseCases:
     office: Office
     audit: Audit
     erasures: Erasures
+    export: Export
     trust: Trust
 
 
@@ -59,6 +62,7 @@ def serve(server: RpcServer, do: UseCases) -> None:
     server.serve(trail.ACCOUNTS_HEADS, do.audit.heads)
     server.serve(trail.ACCOUNTS_ENTRIES, do.audit.entries)
     server.serve(trail.AUDIT_KEY, do.audit.key)
+    server.serve(EXPORT_ACCOUNT, do.export.account)
     server.serve(erasure.ERASE_ME, do.erasures.erase_me)
     server.serve(erasure.ERASURE, do.erasures.get)
     server.serve(erasure.ADMIN_ERASURE, do.erasures.admin_get)

@@ -18,6 +18,7 @@ from parley_messages.usecases.audit import Audit
 from parley_messages.usecases.budget import ChangeBudget
 from parley_messages.usecases.conversation import Conversation
 from parley_messages.usecases.erasure import Erasure
+from parley_messages.usecases.export import Export
 from parley_messages.usecases.grants import Grants
 from parley_messages.usecases.members import Members
 from parley_messages.usecases.moderation import Moderation
@@ -96,6 +97,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 receipts=receipts,
                 sessions=Sessions(database, epoch, tail),
                 erasure=Erasure(database, publisher, relay.wake),
+                export=Export(database),
                 audit=Audit(database, auth, Signer.given(settings.audit_key)),
                 visibility=Visibility(database),
                 moderation=Moderation(database, publisher, auth, relay.wake),

@@ -3,6 +3,7 @@
 from parley_messages.usecases.audit import Audit
 from parley_messages.usecases.conversation import Conversation
 from parley_messages.usecases.erasure import Erasure
+from parley_messages.usecases.export import Export
 from parley_messages.usecases.grants import Grants
 from parley_messages.usecases.members import Members
 from parley_messages.usecases.moderation import Moderation
@@ -24,6 +25,7 @@ from parley_shared.contracts import moderation as office
 from parley_shared.contracts import notifications as told
 from parley_shared.contracts import visibility as seen
 from parley_shared.contracts.erasure import ERASE_MESSAGES
+from parley_shared.contracts.export import EXPORT_MESSAGES
 from parley_shared.messaging.rpc import RpcServer
 
 
@@ -32,6 +34,7 @@ def register(
     *,
     audit: Audit,
     erasure: Erasure,
+    export: Export,
     rooms: Rooms,
     members: Members,
     send: SendUseCase,
@@ -92,6 +95,7 @@ def register(
     server.serve(contract.HUB_RANGE, sessions.hub_range)
     server.serve(contract.STREAM_HEADS, sessions.heads)
     server.serve(ERASE_MESSAGES, erasure.erase)
+    server.serve(EXPORT_MESSAGES, export.page)
     server.serve(trail.ROOMS_AUDIT, audit.page)
     server.serve(trail.ROOMS_HEADS, audit.heads)
     server.serve(trail.ROOMS_ENTRIES, audit.entries)

@@ -150,6 +150,12 @@ class Journal:
             )
         )
 
+    async def logins_of(self, user_id: UUID, limit: int) -> list[dict[str, Any]]:
+        """The newest first."""
+        return await self._rows(
+            select(logins).where(logins.c.user_id == user_id).order_by(logins.c.at.desc()).limit(limit)
+        )
+
     async def delete_logins_before(self, at: datetime) -> int:
         return (await self._connection.execute(delete(logins).where(logins.c.at < at))).rowcount
 

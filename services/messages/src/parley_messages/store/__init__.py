@@ -11,6 +11,7 @@ from parley_messages.store.audit import AuditQueries
 from parley_messages.store.buckets import BucketQueries
 from parley_messages.store.conversation import ConversationQueries
 from parley_messages.store.erasure import ErasureQueries
+from parley_messages.store.export import ExportQueries
 from parley_messages.store.members import MemberQueries
 from parley_messages.store.moderation import GrantQueries, ReportQueries, SanctionQueries
 from parley_messages.store.notifications import BlockQueries, NotificationQueries
@@ -46,6 +47,7 @@ class Store:
         self.retention = RetentionQueries(connection)
         self.audit = AuditQueries(connection)
         self.erasure = ErasureQueries(connection)
+        self.export = ExportQueries(connection)
         self.notifications = NotificationQueries(connection)
         self.blocks = BlockQueries(connection)
 

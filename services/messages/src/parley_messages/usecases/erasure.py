@@ -31,6 +31,9 @@ class Erasure:
         async with self._database.begin() as store:
             await store.erasure.begin(user_id, command.saga_id)
             done, counts = await store.erasure.state(user_id)
+            if done:
+                # Asked once more: what was under way at the end of it, such as a notification, goes, too.
+                await self._forget_user(store, user_id)
         while not done and time.monotonic() < until:
             async with self._database.begin() as store:
                 changes = MessageChanges(store, user_id)
@@ -38,8 +41,7 @@ class Erasure:
                 if room_id is not None:
                     await self._step(changes, user_id, room_id)
                 else:
-                    for what, number in (await store.erasure.forget(user_id)).items():
-                        await store.erasure.count(user_id, what, number)
+                    await self._forget_user(store, user_id)
                     await store.erasure.finish(user_id)
                 done, counts = await store.erasure.state(user_id)
             self._advanced()
@@ -78,6 +80,10 @@ class Erasure:
                 await store.erasure.count(user_id, "reactions", len(reactions))
                 return
         await self._forget(store, user_id, room_id)
+
+    async def _forget_user(self, store: Store, user_id: UUID) -> None:
+        for what, number in (await store.erasure.forget(user_id)).items():
+            await store.erasure.count(user_id, what, number)
 
     async def _forget(self, store: Store, user_id: UUID, room_id: UUID) -> None:
         await store.erasure.count(user_id, "revisions", await store.erasure.wipe(room_id, user_id))

@@ -32,6 +32,8 @@ STATEMENTS = (
     CREATE UNIQUE INDEX uq_members_current ON messages.members (room_id, user_id) INCLUDE (from_seq, role, muted_until)
         WHERE to_seq IS NULL
     """,
+    # Everywhere that somebody ever was: for taking along, and for erasing.
+    "CREATE INDEX ix_members_everywhere ON messages.members (user_id, room_id)",
     "ALTER TABLE messages.positions ADD COLUMN last_sent_at timestamptz",
     # seq: of the event that added it; it orders the people of a reaction.
     """
