@@ -32,10 +32,14 @@ async def _nothing_left_open() -> AsyncIterator[None]:
     await close_everything()
 
 
-@pytest.fixture
-async def admin(suite: Suite, person: NewPerson) -> Person:
-    """Somebody registered with an operator's one-time invitation."""
+def invitation(suite: Suite) -> str:
+    """An operator's, good once: who registers with it is an admin."""
     key = (suite.home / "secrets" / "operator-key").read_text().strip()
     body = f"op1.{secrets.token_urlsafe(12)}.{int(time.time()) + 600}"
     digest = hmac.new(key.encode(), body.encode(), hashlib.sha256).digest()
-    return await person(invite=f"{body}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}")
+    return f"{body}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+
+
+@pytest.fixture
+async def admin(suite: Suite, person: NewPerson) -> Person:
+    return await person(invite=invitation(suite))
