@@ -35,7 +35,7 @@ from parley_gateway.settings import Settings as GatewaySettings
 from parley_local.settings import Settings as LauncherSettings
 from parley_messages.domain.access import MAY, RANK, Action, Standing, demand
 from parley_shared import limits as limits_module
-from parley_shared.contracts import auth, conversation, frames, messages
+from parley_shared.contracts import auth, conversation, frames, messages, moderation
 from parley_shared.contracts.base import SERVICES
 from parley_shared.contracts.frames import CloseCode
 from parley_shared.errors import STATUS, Code, Refused
@@ -189,7 +189,8 @@ def _frames(section: str, kinds: Iterable[type[msgspec.Struct]], without: tuple[
 def shapes() -> str:
     kinds: list[type[msgspec.Struct]] = [
         TokenAnswer, auth.Me, auth.User, auth.Session, messages.Room, messages.MyRoom, messages.DirectoryRoom, messages.Member,
-        messages.Message, conversation.Thread, conversation.Revision, conversation.MessageStatus, messages.ReadState, messages.Events, auth.AdminUser, auth.OneTimeCode,
+        messages.Message, conversation.Thread, conversation.Revision, conversation.MessageStatus, messages.ReadState, messages.Events,
+        moderation.Sanction, moderation.Report, moderation.Reported, moderation.AccessGrant, auth.AdminUser, auth.OneTimeCode,
     ]  # fmt: skip
     said = _documented("shapes", kinds)
     rows = [[f"**{kind.__name__}**", _shape(kind), said[kind.__name__]] for kind in kinds if kind.__name__ in said]
@@ -324,7 +325,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "shapes": shapes,
     **{
         f"calls {tag}": partial(http_calls, tag)
-        for tag in ("accounts", "users", "rooms", "messages", "admin", "service")
+        for tag in ("accounts", "users", "rooms", "messages", "moderation", "admin", "service")
     },
     **{f"access {kind}": partial(access, kind) for kind in ("public", "private", "deleted")},
     "ranks": ranks,
