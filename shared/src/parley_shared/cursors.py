@@ -1,6 +1,7 @@
 """Cursors: where a list goes on, opaque to clients, bound to the question that it answers."""
 
 import base64
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -29,6 +30,12 @@ def read_cursor(cursor: str, question: str, shape: type[Any]) -> Any:  # Any: th
             raise ValueError("another list's")
         if any(isinstance(value, str) and "\0" in value for value in raw):
             raise ValueError("PostgreSQL would refuse it")
-        return msgspec.convert(raw[1:], shape)
-    except (ValueError, msgspec.MsgspecError):
+        values = msgspec.convert(raw[1:], shape)
+        for value in values:
+            if isinstance(value, datetime):
+                if value.tzinfo is None:
+                    raise ValueError("no instant")
+                value.astimezone(UTC)
+        return values
+    except (ValueError, OverflowError, msgspec.MsgspecError):
         raise Refused(Code.BAD_CURSOR, "The cursor does not belong to this list; start again without one.") from None

@@ -1,5 +1,6 @@
 """Cursors are opaque, belong to one list, and survive whatever a client sends instead."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -57,3 +58,15 @@ def test_a_limit_is_from_one_to_two_hundred() -> None:
         with pytest.raises(Refused) as caught:
             checked_limit(number)
         assert caught.value.errors == {"limit": "from 1 to 200"}
+
+
+@pytest.mark.parametrize("text", ["2026-11-24T12:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_a_time_that_is_no_instant_of_ours_is_refused(text: str) -> None:
+    with pytest.raises(Refused) as caught:
+        read_cursor(write_cursor("list", text), "list", tuple[datetime])
+    assert caught.value.code == Code.BAD_CURSOR
+
+
+def test_an_instant_comes_back_as_it_was() -> None:
+    now = datetime.now(UTC)
+    assert read_cursor(write_cursor("list", now), "list", tuple[datetime]) == (now,)

@@ -26,6 +26,8 @@ NOBODY_KEPT_S = 5.0
 RECEIPTS_KEPT_S = 5.0
 MOST_ASKED = 5_000
 """Users in one question."""
+RECEIPTS_WAIT_S = 1.0
+"""How long an answer about receipts is waited for: whoever reports positions waits himself meanwhile."""
 
 
 class AuthClient:
@@ -76,7 +78,7 @@ class AuthClient:
         unknown = sorted({user for user in ids if user not in known})
         for start in range(0, len(unknown), MOST_ASKED):
             asked = unknown[start : start + MOST_ASKED]
-            quiet = set((await self._rpc.call(RECEIPTS_OFF, UserIds(ids=asked))).ids)
+            quiet = set((await self._rpc.call(RECEIPTS_OFF, UserIds(ids=asked), timeout=RECEIPTS_WAIT_S)).ids)
             for user in asked:
                 known[user] = user in quiet
                 self._quiet[user] = (user in quiet, now + RECEIPTS_KEPT_S)

@@ -12,8 +12,8 @@ class Settings(DatabaseSettings):
 
     rate_limit_*: accepted messages of one user in any rolling 60 s, by global role; `off` for none.
     room_flood_per_second: accepted messages of all people together in one room, with twice as many at once; `auto` is ten times
-    rate_limit_user. edit_hours: how long an author may edit a message. changes_per_minute: edits and reactions
-    of one user, with a minute's worth at once. log_days: how long missed events can be replayed. heads_seconds: how often heads are published.
+    rate_limit_user. edit_hours: how long an author may edit a message. changes_per_minute: edits, reactions and
+    pins of one user, with a minute's worth at once. log_days: how long missed events can be replayed. heads_seconds: how often heads are published.
     audit_key: signs exports of the audit trail, an Ed25519 private key in PEM or the path of its file; without it there are none.
     """
 

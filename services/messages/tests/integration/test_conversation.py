@@ -1,6 +1,7 @@
 """Edits, deletion, pins, revisions."""
 
 import asyncio
+import base64
 from collections import Counter
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ import pytest
 
 from parley_shared.contracts import messages as contract
 from parley_shared.contracts.base import Empty
+from parley_shared.contracts.live import HEADER_SEQS, live_subject
 from parley_shared.errors import Code, Refused
 from parley_shared.limits import FOREVER
 
@@ -185,6 +187,25 @@ async def test_who_is_named_by_an_edit_is_notified_and_nobody_twice(suite) -> No
     assert await told(ann) == await told(ben) == [sent.message_id]
 
 
+async def test_however_fast_one_edits_the_work_of_telling_goes_on(suite) -> None:
+    owner, ann, ben = suite.user(), suite.user(), suite.user()
+    suite.names.update({"fast.ann": ann.user_id, "fast.ben": ben.user_id})
+    room = await suite.room(owner, ann, ben)
+    for _ in range(6):
+        [sent] = await suite.send(owner, room.id, "@fast.ann")
+        for rev, body in enumerate(("@fast.ben", "@fast.ann", "@fast.ben @fast.ann"), start=1):
+            await suite.edit(owner, room.id, sent, rev, body)
+    async with asyncio.timeout(10):
+        while await suite.database.fetchval("SELECT count(*) FROM messages.fanout WHERE room_id = $1", room.id):
+            await asyncio.sleep(0.02)
+    rows = await suite.database.fetch(
+        "SELECT user_id, count(*), count(DISTINCT message_id) FROM messages.notifications WHERE room_id = $1"
+        " AND kind = 'mention' GROUP BY user_id",
+        room.id,
+    )
+    assert {row[0]: (row[1], row[2]) for row in rows} == {ann.user_id: (6, 6), ben.user_id: (6, 6)}
+
+
 async def test_who_is_named_by_the_edit_of_a_reply_follows_its_thread(suite) -> None:
     owner, ann = suite.user(), suite.user()
     suite.names["thread.named"] = ann.user_id
@@ -251,6 +272,43 @@ async def test_the_live_event_of_a_deletion_is_what_the_log_shows(suite) -> None
     [event] = await suite.events(author, room.id, after=sent.seq)
     assert suite.kinds([event]) == ["message.deleted"]
     assert (event.event.message_id, event.event.deleted_by, event.event.rev) == (sent.message_id, author.user_id, 2)
+
+
+async def test_what_goes_out_live_is_what_the_log_shows_at_that_moment(suite, nats) -> None:
+    owner, member = suite.user(), suite.user()
+    room = await suite.room(owner, member)
+    [sent] = await suite.send(member, room.id, "x")
+    bus = nats.bus("operator")
+    await bus.connect()
+    live: dict[int, Any] = {}
+
+    async def note(message: Any) -> None:
+        if HEADER_SEQS in (message.headers or {}):
+            for line in message.data.split(b"\n"):
+                event = suite.decode(line)
+                live[event.seq] = event
+
+    await bus.client.subscribe(live_subject("room", room.id), cb=note)
+    await bus.client.flush()
+    seen = sent.seq
+    for work in (
+        lambda: suite.edit(member, room.id, sent, 1, "y"),
+        lambda: suite.react(owner, room.id, sent, "like"),
+        lambda: suite.react(owner, room.id, sent, "dislike"),
+        lambda: suite.unreact(owner, room.id, sent, "dislike"),
+        lambda: suite.pin(owner, room.id, sent),
+        lambda: suite.unpin(owner, room.id, sent),
+        lambda: suite.delete_message(owner, room.id, sent, "spam"),
+    ):
+        await work()
+        for event in await suite.events(owner, room.id, after=seen):
+            async with asyncio.timeout(5):
+                while event.seq not in live:
+                    await asyncio.sleep(0.01)
+            assert live[event.seq] == event
+            seen = event.seq
+    await bus.close()
+    assert seen == sent.seq + 8
 
 
 async def test_deleting_again_succeeds_without_an_event(suite) -> None:
@@ -429,6 +487,15 @@ async def test_moderators_pin_and_the_newest_pin_comes_first(suite) -> None:
     assert [item.body for item in (await suite.pins(member, room.id)).items] == ["b"]
     kinds = suite.kinds(await suite.events(member, room.id, after=sent[2].seq))
     assert kinds == ["message.pinned"] * 3 + ["message.unpinned", "message.deleted"]
+
+
+async def test_a_forged_cursor_of_pins_is_refused(suite) -> None:
+    owner = suite.user()
+    room = await suite.room(owner)
+    for values in (["2026-11-24T12:00:00", str(room.id)], ["x", "y"], [1, 2], []):
+        raw = msgspec.json.encode([f"pins:{room.id}", *values])
+        with suite.refused(Code.BAD_CURSOR):
+            await suite.pins(owner, room.id, cursor=base64.urlsafe_b64encode(raw).decode())
 
 
 async def test_in_a_direct_room_everybody_pins(suite) -> None:

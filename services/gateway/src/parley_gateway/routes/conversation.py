@@ -79,7 +79,9 @@ async def remove_reaction(room_id: UUID, message_id: UUID, reaction: Reaction, c
 
 
 @router.put(
-    MESSAGE + "/pin", summary="Pin a message", **answers(None, 204, problems="not_a_member, forbidden, deleted")
+    MESSAGE + "/pin",
+    summary="Pin a message",
+    **answers(None, 204, problems="not_a_member, forbidden, deleted, rate_limited"),
 )
 async def pin(room_id: UUID, message_id: UUID, caller: Caller, rpc: Calls) -> Response:
     """Moderators and owners; in a direct room everybody."""
@@ -88,7 +90,9 @@ async def pin(room_id: UUID, message_id: UUID, caller: Caller, rpc: Calls) -> Re
 
 
 @router.delete(
-    MESSAGE + "/pin", summary="Unpin a message", **answers(None, 204, problems="not_a_member, forbidden, deleted")
+    MESSAGE + "/pin",
+    summary="Unpin a message",
+    **answers(None, 204, problems="not_a_member, forbidden, deleted, rate_limited"),
 )
 async def unpin(room_id: UUID, message_id: UUID, caller: Caller, rpc: Calls) -> Response:
     await rpc.call(contract.UNPIN_MESSAGE, MessageRequest(actor=caller, room_id=room_id, message_id=message_id))

@@ -39,18 +39,15 @@ ADDRESSABLE = """
     ))
 """
 
-# Those that are present and were there when it was sent; a block either way hides both from each other.
+# Those that are present and were there when it was sent.
 RECIPIENTS = """
-    SELECT c.user_id, coalesce(p.delivered_seq, 0) >= $2 AS delivered, coalesce(p.read_seq, 0) >= $2 AS read, EXISTS (
-        SELECT FROM messages.blocks b
-        WHERE (b.user_id = c.user_id AND b.blocked_id = $4) OR (b.user_id = $4 AND b.blocked_id = c.user_id)
-    ) AS blocked
+    SELECT c.user_id, coalesce(p.delivered_seq, 0) >= $2 AS delivered, coalesce(p.read_seq, 0) >= $2 AS read
     FROM messages.members c
     LEFT JOIN messages.positions p ON p.room_id = c.room_id AND p.user_id = c.user_id
-    WHERE c.room_id = $1 AND c.to_seq IS NULL AND c.user_id <> $3 AND EXISTS (
+    WHERE c.room_id = $1 AND c.to_seq IS NULL AND c.user_id <> $3 AND (c.from_seq <= $2 OR EXISTS (
         SELECT FROM messages.members i
-        WHERE i.room_id = c.room_id AND i.user_id = c.user_id AND i.from_seq <= $2 AND (i.to_seq IS NULL OR $2 < i.to_seq)
-    )
+        WHERE i.room_id = c.room_id AND i.user_id = c.user_id AND i.from_seq <= $2 AND $2 < i.to_seq
+    ))
     ORDER BY c.user_id
 """
 
@@ -112,10 +109,19 @@ class ConversationQueries:
         await self._connection.execute(DELETE, room_id, message_id, actor, reason, at)
 
     async def fan_out(self, room_id: UUID, message_id: UUID) -> None:
-        """Leave work for after the commit: somebody is to be told of the message who was not yet."""
-        await self._connection.execute(
-            "INSERT INTO messages.fanout (room_id, message_id) VALUES ($1, $2)", room_id, message_id
+        """Leave work for after the commit: somebody is to be told of the message who was not yet.
+
+        A message has one row of work at a time: of two, both would be done at once, and tell the same people.
+        """
+        begun_again = await self._connection.fetchval(
+            "UPDATE messages.fanout SET after_user = NULL WHERE room_id = $1 AND message_id = $2 RETURNING 1",
+            room_id,
+            message_id,
         )
+        if begun_again is None:
+            await self._connection.execute(
+                "INSERT INTO messages.fanout (room_id, message_id) VALUES ($1, $2)", room_id, message_id
+            )
 
     async def pin(self, room_id: UUID, message_id: UUID, *, actor: UUID | None, at: datetime | None) -> None:
         """at: None takes the pin away."""
@@ -157,6 +163,6 @@ class ConversationQueries:
             )
         )
 
-    async def recipients(self, room_id: UUID, seq: int, sender_id: UUID, viewer_id: UUID) -> list[Any]:
-        """(user_id, delivered, read, blocked) of the present members that the message at `seq` was sent to."""
-        return list(await self._connection.fetch(RECIPIENTS, room_id, seq, sender_id, viewer_id))
+    async def recipients(self, room_id: UUID, seq: int, sender_id: UUID) -> list[Any]:
+        """(user_id, delivered, read) of the present members that the message at `seq` was sent to."""
+        return list(await self._connection.fetch(RECIPIENTS, room_id, seq, sender_id))

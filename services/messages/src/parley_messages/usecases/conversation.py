@@ -163,22 +163,24 @@ class Conversation:
         return await seen(store, row, standing, message_id)
 
     async def pin(self, command: MessageRequest) -> Empty:
-        """In a direct room everybody may. Raises Refused: NOT_FOUND, NOT_A_MEMBER, FORBIDDEN, DELETED."""
+        """In a direct room everybody may. Raises Refused: NOT_FOUND, NOT_A_MEMBER, FORBIDDEN, DELETED, RATE_LIMITED."""
         async with self._database.begin() as store:
             message = await self._to_pin(store, command)
             demand_living(message)
             changes = MessageChanges(store, command.actor.user_id)
             if message["pinned_at"] is None:
+                await self._budget.spend(store, command.actor.user_id)
                 await changes.pinned(command.room_id, command.message_id)
         await self._tell(changes)
         return Empty()
 
     async def unpin(self, command: MessageRequest) -> Empty:
-        """Raises Refused: NOT_FOUND, NOT_A_MEMBER, FORBIDDEN."""
+        """Raises Refused: NOT_FOUND, NOT_A_MEMBER, FORBIDDEN, RATE_LIMITED."""
         async with self._database.begin() as store:
             message = await self._to_pin(store, command)
             changes = MessageChanges(store, command.actor.user_id)
             if message["pinned_at"] is not None:
+                await self._budget.spend(store, command.actor.user_id)
                 await changes.unpinned(command.room_id, command.message_id)
         await self._tell(changes)
         return Empty()

@@ -79,12 +79,12 @@ class Receipts:
             row, standing = await stand(store, command.actor, command.room_id, lock=False)
             message = await seen(store, row, standing, command.message_id)
             demand(standing, Action.LIST_MEMBERS)
-            rows = await store.conversation.recipients(
-                command.room_id, message["message_seq"], message["sender_id"], viewer
-            )
+            rows = await store.conversation.recipients(command.room_id, message["message_seq"], message["sender_id"])
+            blocked = (await store.blocks.of([viewer])).get(viewer, set())
         quiet = await self._auth.receipts_off([viewer, *(found["user_id"] for found in rows if found["read"])])
         recipients = [
-            contract.MessageRecipient(user_id=found["user_id"], state=_state(found, viewer, quiet)) for found in rows
+            contract.MessageRecipient(user_id=found["user_id"], state=_state(found, viewer, quiet, blocked))
+            for found in rows
         ]
         return contract.MessageStatus(
             members=len(recipients),
@@ -94,10 +94,10 @@ class Receipts:
         )
 
 
-def _state(found: Any, viewer: UUID, quiet: set[UUID]) -> contract.ReceiptState:
+def _state(found: Any, viewer: UUID, quiet: set[UUID], blocked: set[UUID]) -> contract.ReceiptState:
     """As the viewer may know it; of himself he knows everything."""
     user_id = found["user_id"]
-    if found["blocked"] or not found["delivered"]:
+    if user_id in blocked or not found["delivered"]:
         return "sent"
     hidden = user_id != viewer and (user_id in quiet or viewer in quiet)
     return "read" if found["read"] and not hidden else "delivered"
