@@ -25,17 +25,19 @@ class People:
         """Whom the actor may see: those he shares a room with, without blocks. Others are absent like unknown ones; oneself is
         shown as one has chosen.
 
-        Raises Refused: INVALID above 200, UNAVAILABLE while nobody knows who shares a room.
+        Raises Refused: INVALID above 200 others, UNAVAILABLE while nobody knows who shares a room.
         """
-        if len(cmd.user_ids) > WATCH_USERS:
-            raise invalid(user_ids=f"at most {WATCH_USERS}")
         me = cmd.actor.user_id
-        wanted = list(dict.fromkeys(cmd.user_ids))
-        seen = wanted if set(wanted) <= {me} else await self._messages.may_see(me, wanted)
+        others = [user_id for user_id in dict.fromkeys(cmd.user_ids) if user_id != me]
+        if len(others) > WATCH_USERS:
+            raise invalid(user_ids=f"at most {WATCH_USERS}")
+        seen = set(await self._messages.may_see(me, others)) if others else set()
         async with self._begin() as store:
-            found = await store.get(seen)
+            found = await store.get([me, *seen])
         items = []
-        for user_id in seen:
+        for user_id in dict.fromkeys(cmd.user_ids):
+            if user_id != me and user_id not in seen:
+                continue
             person = found.get(user_id) or domain.Person(user_id)
             presence = domain.own(person) if user_id == me else domain.shown(person)
             items.append(contract.Seen(rev=person.rev, presence=presence))
