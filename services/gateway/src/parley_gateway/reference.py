@@ -47,9 +47,16 @@ _documented: dict[str, type[Wire]] = {}
 
 
 def answers(
-    reply: type[Wire] | None, status: int = 200, *, also: int | None = None, problems: str = ""
+    reply: type[Wire] | None,
+    status: int = 200,
+    *,
+    also: int | None = None,
+    problems: str = "",
+    media: str = "application/json",
 ) -> dict[str, Any]:
     """Keyword arguments of a route: its status, its reply's schema, and its own problems, separated by commas.
+
+    media: of the reply; of a file of lines, reply is one line.
 
     Those that follow from its parameters, its body or its token are known without being named (see `_codes`).
     """
@@ -58,7 +65,7 @@ def answers(
         _documented[reply.__name__] = reply
         content = {
             "content": {
-                "application/json": {"schema": {"$ref": f"#/components/schemas/{reply.__name__}"}},
+                media: {"schema": {"$ref": f"#/components/schemas/{reply.__name__}"}},
             },
         }
     responses: dict[int | str, dict[str, Any]] = {status: {"description": "Done.", **content}}
@@ -127,10 +134,10 @@ def _problem(code: Code) -> dict[str, Any]:
 def _give_examples(responses: dict[str, Any]) -> None:
     """Only now: FastAPI leaves out of an example whatever is null, which a reader of it may not."""
     for answer in responses.values():
-        content = answer.get("content", {}).get("application/json", {})
-        reply = _documented.get(content.get("schema", {}).get("$ref", "").rpartition("/")[2])
-        if reply is not None:
-            content["example"] = example(reply)
+        for content in answer.get("content", {}).values():
+            reply = _documented.get(content.get("schema", {}).get("$ref", "").rpartition("/")[2])
+            if reply is not None:
+                content["example"] = example(reply)
 
 
 def _request_example(schema: dict[str, Any]) -> dict[str, Any]:
