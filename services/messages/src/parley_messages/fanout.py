@@ -8,6 +8,7 @@ notes in the same transaction how far it came: nobody is told twice, and a crash
 import asyncio
 from collections.abc import Callable
 from typing import Final
+from uuid import UUID
 
 from prometheus_client import Counter
 
@@ -74,8 +75,13 @@ class FanoutJob:
 async def _choose(store: Store, work: list[Work], recipients: list[Recipient]) -> list[Recipient]:
     """Whole messages as long as they fit; the first that does not is begun, and goes on in the next transaction."""
     by_work: dict[int, list[Recipient]] = {}
+    seen: set[tuple[UUID, UUID]] = set()
     for recipient in recipients:
-        by_work.setdefault(recipient.work, []).append(recipient)
+        # A message may be in hand twice, for having been sent and for having been edited since.
+        key = (work[recipient.work].message_id, recipient.user_id)
+        if key not in seen:
+            seen.add(key)
+            by_work.setdefault(recipient.work, []).append(recipient)
     chosen: list[Recipient] = []
     done: list[int] = []
     for index, item in enumerate(work):

@@ -252,3 +252,17 @@ async def test_work_left_by_a_dead_replica_is_done_by_another(suite) -> None:
         "INSERT INTO messages.fanout (room_id, message_id) VALUES ($1, $2)", direct.id, sent.message_id
     )
     assert await kinds(suite, other) == ["direct"]
+
+
+async def test_a_message_that_is_in_hand_twice_is_told_once(suite) -> None:
+    one, other = suite.user(), suite.user()
+    direct = (await suite.direct(one, other)).room
+    [sent] = await suite.send(one, direct.id)
+    await settled(suite)
+    await suite.database.execute("DELETE FROM messages.notifications WHERE message_id = $1", sent.message_id)
+    await suite.database.execute(
+        "INSERT INTO messages.fanout (room_id, message_id) SELECT $1, $2 FROM generate_series(1, 5)",
+        direct.id,
+        sent.message_id,
+    )
+    assert await kinds(suite, other) == ["direct"]
