@@ -15,6 +15,8 @@ from tests.conftest import Suite
 from tests.integration.conftest import NewPerson
 from tests.protocol_client import Person, Socket
 
+ANY_ID = "01a20e11-bcec-751f-8862-9270028e046e"
+
 
 async def raw(person: Person, data: str | bytes) -> Socket:
     socket = await person.open()
@@ -50,6 +52,12 @@ async def test_what_is_no_json_object_closes_the_socket(person: NewPerson, data:
         ({"type": "send", "id": 7, "room_id": "no", "client_msg_id": "x", "body": "x"}, "invalid"),
         ({"type": "send", "id": 7, "room_id": None, "client_msg_id": "x", "body": 5}, "invalid"),
         ({"type": "join", "id": 7, "room_id": 12}, "invalid"),
+        ({"type": "edit", "id": 7, "room_id": ANY_ID, "message_id": ANY_ID, "rev": "1", "body": "x"}, "invalid"),
+        ({"type": "edit", "id": 7, "room_id": ANY_ID, "message_id": ANY_ID, "rev": 1, "body": ""}, "invalid"),
+        ({"type": "edit", "id": 7, "room_id": ANY_ID, "message_id": ANY_ID, "rev": 2**70, "body": "x"}, "not_found"),
+        ({"type": "delete", "id": 7, "room_id": ANY_ID, "message_id": ANY_ID, "reason": "x" * 501}, "invalid"),
+        ({"type": "react", "id": 7, "room_id": ANY_ID, "message_id": ANY_ID, "reaction": "no"}, "invalid"),
+        ({"type": "unreact", "id": 7, "room_id": ANY_ID, "message_id": ANY_ID, "reaction": "👍"}, "not_found"),
         ({"type": "read", "id": 7, "room_id": "x", "seq": "1"}, "invalid"),
     ],
 )

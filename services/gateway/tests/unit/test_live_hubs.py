@@ -338,6 +338,16 @@ async def test_a_receipt_goes_to_everybody_who_listens(suite: Suite) -> None:
     assert listener.hints == [frame_text(b'{"type":"receipt"}')]
 
 
+async def test_a_receipt_is_kept_from_whom_it_is_not_for(suite: Suite) -> None:
+    listener, *hidden = [await suite.listen(ROOM) for _ in range(3)]
+    await suite.deliver(
+        live_subject("room", ROOM),
+        b'{"type":"receipt"}',
+        {"Parley-Kind": "receipt", "Parley-Except": ",".join(str(other.user_id) for other in hidden)},
+    )
+    assert [len(reader.hints) for reader in (listener, *hidden)] == [1, 0, 0]
+
+
 async def test_what_is_held_for_a_gap_is_bounded(suite: Suite) -> None:
     suite.rpc.on(HUB_RANGE, unavailable("away"))
     await suite.listen(ROOM)

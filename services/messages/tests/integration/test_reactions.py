@@ -191,3 +191,20 @@ async def test_past_the_budget_one_is_told_how_long_to_wait_and_repeating_a_stat
     await suite.delete_message(actor, room.id, other)
     await asyncio.sleep(wait / 1000)
     await (suite.unreact if accepted % 2 else suite.react)(actor, room.id, sent, reaction)
+
+
+async def test_the_budget_holds_for_all_that_comes_at_once(suite) -> None:
+    actor = suite.user()
+    rooms = [await suite.room(actor) for _ in range(3)]
+    sent = [(room.id, message) for room in rooms for message in await suite.send(actor, room.id, *["x"] * 30)]
+    before = await suite.database.fetchval("SELECT clock_timestamp()")
+    found = await asyncio.gather(
+        *(suite.react(actor, room_id, message, "👍") for room_id, message in sent), return_exceptions=True
+    )
+    seconds = (await suite.database.fetchval("SELECT clock_timestamp()") - before).total_seconds()
+    refusals = [refusal for refusal in found if isinstance(refusal, Refused)]
+    assert 60 <= len(found) - len(refusals) <= 61 + seconds
+    assert {refusal.code for refusal in refusals} == {Code.RATE_LIMITED}
+    # Whoever is refused has changed nothing.
+    count = await suite.database.fetchval("SELECT count(*) FROM messages.reactions WHERE user_id = $1", actor.user_id)
+    assert count == len(found) - len(refusals)
