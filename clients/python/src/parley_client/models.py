@@ -80,6 +80,7 @@ class Room(Model, frozen=True, kw_only=True):
     history: str
     language: str
     slow_mode_s: int
+    retention_days: int | None = None
     rev: int
     created_by: UUID
     created_at: datetime
@@ -103,6 +104,43 @@ class Member(Model, frozen=True, kw_only=True):
     from_seq: int
     joined_at: datetime
     muted_until: datetime | None = None
+
+
+class Sanction(Model, frozen=True, kw_only=True):
+    """A mute or a ban. until: None for one without end."""
+
+    user_id: UUID
+    until: datetime | None
+    reason: str | None
+    actor_id: UUID
+    at: datetime
+
+
+class Report(Model, frozen=True, kw_only=True):
+    """Ids, and what the reporter says; the message has to be read where one may read it."""
+
+    id: UUID
+    room_id: UUID
+    message_id: UUID
+    message_seq: int
+    sender_id: UUID
+    reporter_id: UUID
+    reason: str
+    at: datetime
+    resolved_at: datetime | None
+    resolved_by: UUID | None
+    resolution: str | None
+
+
+class AccessGrant(Model, frozen=True, kw_only=True):
+    """Until then this admin reads the room."""
+
+    id: UUID
+    room_id: UUID
+    user_id: UUID
+    reason: str
+    at: datetime
+    until: datetime
 
 
 class Revision(Model, frozen=True, kw_only=True):

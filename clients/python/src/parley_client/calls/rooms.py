@@ -32,6 +32,7 @@ class Rooms:
         return await self.api.call("GET", f"/rooms/{room_id}", shape=Room)
 
     async def update_room(self, room_id: UUID, rev: int, **changes: Any) -> Room:
+        """name, topic, visibility, history, language, slow_mode_s, retention_days (None for ever)."""
         return await self.api.call("PATCH", f"/rooms/{room_id}", json={"rev": rev, **changes}, shape=Room)
 
     async def delete_room(self, room_id: UUID) -> None:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from parley_client.client import Client
-from parley_client.commands import admin, audit, doctor, message
+from parley_client.commands import admin, audit, doctor, message, moderation
 from parley_client.commands.chat import chat_in, tail_rooms
 from parley_client.commands.session import find_room, out, password_from, remember_server, run, server, store
 
@@ -156,6 +156,10 @@ def directory(query: Annotated[str, typer.Argument()] = "") -> None:
             )
 
     run(work)
+
+
+moderation.add_to_rooms(rooms_app)
+moderation.add_to_admin(admin.app)
 
 
 @app.command()

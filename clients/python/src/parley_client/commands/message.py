@@ -12,7 +12,9 @@ from parley_client.commands.session import find_room, out, run
 from parley_client.errors import ParleyError
 from parley_client.models import Message
 
-app = typer.Typer(no_args_is_help=True, help="One message, by its id or its number (#12): edit, delete, react, reply.")
+app = typer.Typer(
+    no_args_is_help=True, help="One message, by its id or its number (#12): edit, delete, react, reply, report."
+)
 
 Which = Annotated[str, typer.Argument(metavar="MESSAGE", help="Its id, or its number: #12.")]
 PAGE = 200
@@ -61,6 +63,18 @@ def delete(
         found = await find_message(client, room, message)
         await client.delete_message(found.room_id, found.id, reason)
         out.print("[green]✓[/green] deleted")
+
+    run(work)
+
+
+@app.command()
+def report(room: str, message: Which, reason: list[str]) -> None:
+    """Tell moderators of a message."""
+
+    async def work(client: Client) -> None:
+        found = await find_message(client, room, message)
+        await client.report(found.room_id, found.id, " ".join(reason))
+        out.print("[green]✓[/green] reported")
 
     run(work)
 

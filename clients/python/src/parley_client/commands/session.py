@@ -79,8 +79,8 @@ def run(work: Callable[[Client], Awaitable[Result]], *, url: str | None = None) 
     raise typer.Exit(1)
 
 
-async def find_room(client: Client, name: str) -> Room:
-    """By id, or by name among one's own rooms; then among the public ones."""
+async def find_room(client: Client, name: str, *, join: bool = True) -> Room:
+    """By id, or by name among one's own rooms; then among the public ones. join: becoming a member of such a one."""
     try:
         return await client.room(UUID(name))
     except ValueError:
@@ -97,7 +97,7 @@ async def find_room(client: Client, name: str) -> Room:
             break
     for room in (await client.directory(wanted[:80])).items:
         if (room.name or "").casefold() == wanted:
-            return await client.join(room.id)
+            return await client.join(room.id) if join else room
     raise ParleyError(f"There is no room {name!r} among yours or in the directory.")
 
 
