@@ -1,7 +1,8 @@
 """The client: everything of protocol version 1, as methods, and the events of all one's rooms as one iterator."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,7 +13,7 @@ import msgspec
 
 from parley_client.buffer import Buffer
 from parley_client.calls import Calls
-from parley_client.errors import ApiError, Stopped
+from parley_client.errors import ApiError, ParleyError, Stopped
 from parley_client.events import Event, Gone, Positions, Resync
 from parley_client.http import Api
 from parley_client.models import (
@@ -64,6 +65,8 @@ class Client(Calls):
         self._task: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[Ready] | None = None
         self._listeners: list[Callable[[dict[str, Any]], None]] = []
+        self._watched: list[str] = []
+        self._watching: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         username, password = self._credentials
@@ -84,8 +87,10 @@ class Client(Calls):
         await self._outbox.close(closed)
         if self._task is not None:
             await self._connection.close()
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            tasks = [task for task in (self._task, self._watching) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         await self.api.close()
 
     # -- live
@@ -167,6 +172,24 @@ class Client(Calls):
         await self.connect()
         await self._connection.tell({"type": "read", "room_id": str(room_id), "seq": seq})
 
+    async def watch_presence(self, user_ids: Iterable[UUID]) -> None:
+        """Hear, through `on_frame`, how these people (200 at most) come and go: once now, then of every change.
+
+        Replaces those watched before, and holds over reconnects. Raises ApiError, Disconnected, Stopped.
+        """
+        self._watched = [str(user_id) for user_id in user_ids]
+        await self.connect()
+        await self._connection.command({"type": "watch_presence", "user_ids": self._watched})
+
+    async def typing(self, room_id: UUID, on: bool = True) -> None:
+        """I type, or no longer do; say it again every few seconds. A hint that may be dropped."""
+        await self.connect()
+        await self._connection.tell({"type": "typing", "room_id": str(room_id), "on": on})
+
+    async def _watch_again(self) -> None:
+        with contextlib.suppress(ParleyError):  # the next connection tries again
+            await self._connection.command({"type": "watch_presence", "user_ids": self._watched})
+
     async def _transmit(self, command: dict[str, Any]) -> Ack:
         return msgspec.convert(await self._connection.command(command), Ack)
 
@@ -176,6 +199,8 @@ class Client(Calls):
             await self._events.put(notice)
         if self._ready is not None and not self._ready.done():
             self._ready.set_result(ready)
+        elif self._watched:
+            self._watching = asyncio.create_task(self._watch_again())
 
     async def _on_event(self, frame: EventFrame) -> None:
         after = self._positions.gap(frame)

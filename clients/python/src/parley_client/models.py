@@ -106,6 +106,15 @@ class Member(Model, frozen=True, kw_only=True):
     muted_until: datetime | None = None
 
 
+class Presence(Model, frozen=True, kw_only=True):
+    """status: online, away, busy, offline; of oneself what one has chosen, invisible too. last_seen: of who is offline."""
+
+    user_id: UUID
+    status: str
+    last_seen: datetime | None = None
+    text: str | None = None
+
+
 class Sanction(Model, frozen=True, kw_only=True):
     """A mute or a ban. until: None for one without end."""
 
@@ -184,6 +193,30 @@ class ReadState(Model, frozen=True, kw_only=True):
     read_seq: int
     unread: int
     mentions: int
+
+
+class LoggedConnection(Model, frozen=True, kw_only=True):
+    """A WebSocket, as admins see it. side: client, server, network, or `gateway lost`; None while it is open."""
+
+    connection_id: UUID
+    user_id: UUID
+    session_id: UUID
+    device_id: str
+    client: str
+    ip_prefix: str
+    user_agent: str
+    gateway: str
+    opened_at: datetime
+    closed_at: datetime | None
+    code: int | None
+    side: str | None
+    reason: str | None
+    resume: str
+    last_close_code: int | None
+    last_close_reason: str | None
+    bytes_in: int | None
+    bytes_out: int | None
+    queue_peak: int | None
 
 
 class AdminUser(Model, frozen=True, kw_only=True):

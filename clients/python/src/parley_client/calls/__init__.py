@@ -7,10 +7,11 @@ from parley_client.calls.conversation import Conversation
 from parley_client.calls.messages import Messages
 from parley_client.calls.moderation import Moderation
 from parley_client.calls.notifications import Notifications
+from parley_client.calls.presence import Presences
 from parley_client.calls.rooms import Rooms
 
 __all__ = ["Calls"]
 
 
-class Calls(Accounts, Rooms, Messages, Conversation, Moderation, Notifications, Admin, Audit):
+class Calls(Accounts, Rooms, Messages, Conversation, Moderation, Notifications, Presences, Admin, Audit):
     """Everything that needs no socket."""

@@ -85,7 +85,8 @@ def users(query: Annotated[str, typer.Argument()] = "") -> None:
     run(work)
 
 
-async def _find(client: Client, username: str) -> UUID:
+async def find_account(client: Client, username: str) -> UUID:
+    """By name, as admins see accounts. Raises ParleyError, ApiError."""
     for user in (await client.admin_users(username)).items:
         if user.username.casefold() == username.casefold():
             return user.id
@@ -97,7 +98,7 @@ def disable(username: str) -> None:
     """Lock an account; its sessions end at once."""
 
     async def work(client: Client) -> None:
-        await client.admin_update_user(await _find(client, username), disabled=True)
+        await client.admin_update_user(await find_account(client, username), disabled=True)
         out.print(f"[green]✓[/green] {username} is disabled")
 
     run(work)
@@ -108,7 +109,7 @@ def enable(username: str) -> None:
     """Unlock an account."""
 
     async def work(client: Client) -> None:
-        await client.admin_update_user(await _find(client, username), disabled=False)
+        await client.admin_update_user(await find_account(client, username), disabled=False)
         out.print(f"[green]✓[/green] {username} is enabled")
 
     run(work)
@@ -119,7 +120,7 @@ def role(username: str, new_role: str) -> None:
     """Make somebody admin, moderator or user."""
 
     async def work(client: Client) -> None:
-        user = await client.admin_update_user(await _find(client, username), role=new_role)
+        user = await client.admin_update_user(await find_account(client, username), role=new_role)
         out.print(f"[green]✓[/green] {username} is {user.role}")
 
     run(work)
@@ -130,7 +131,7 @@ def reset_code(username: str) -> None:
     """A one-use code with which somebody sets a new passphrase."""
 
     async def work(client: Client) -> None:
-        made = await client.admin_reset_code(await _find(client, username))
+        made = await client.admin_reset_code(await find_account(client, username))
         out.print(f"{made.code}  [dim]until {made.expires_at:%Y-%m-%d %H:%M} UTC[/dim]")
 
     run(work)

@@ -11,6 +11,7 @@ from rich.table import Table
 from parley_client.client import Client
 from parley_client.commands import admin, audit, doctor, message, moderation
 from parley_client.commands.chat import chat_in, tail_rooms
+from parley_client.commands.connections import connections
 from parley_client.commands.session import find_room, out, password_from, remember_server, run, server, store
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Talk on a Parley server, and look after one.")
@@ -215,6 +216,23 @@ def list_notifications(
             await client.read_notifications(page.items[0].id)
 
     run(work)
+
+
+@app.command()
+def status(
+    chosen: Annotated[str, typer.Argument(metavar="STATUS", help="online, away, busy or invisible.")],
+    text: Annotated[list[str] | None, typer.Argument(help="What to show beside it.")] = None,
+) -> None:
+    """What others see of me while I am connected."""
+
+    async def work(client: Client) -> None:
+        now = await client.set_presence(chosen, " ".join(text) if text else None)
+        out.print(f"[green]✓[/green] {now.status}{'' if now.text is None else f': {escape(now.text)}'}")
+
+    run(work)
+
+
+app.command()(connections)
 
 
 @app.command("doctor")
