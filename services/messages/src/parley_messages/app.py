@@ -101,7 +101,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 audit=Audit(database, auth, Signer.given(settings.audit_key)),
                 visibility=Visibility(database),
                 moderation=Moderation(database, publisher, auth, relay.wake),
-                reports=Reports(database, auth),
+                reports=Reports(database, auth, budget),
                 grants=Grants(database, publisher, auth, relay.wake),
             )
             service.health.add("database", lambda: _migrated(database))

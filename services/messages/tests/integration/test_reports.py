@@ -245,6 +245,30 @@ async def test_the_owners_are_told_who_got_access(suite) -> None:
     assert "access" not in told
 
 
+async def test_of_a_direct_room_everybody_in_it_is_told(suite) -> None:
+    one, other, boss = suite.user(), suite.user(), suite.user("admin")
+    room = (await suite.direct(one, other)).room
+    await suite.grant(boss, room.id)
+    for person in (one, other):
+        assert (await suite.own_events(person))[-1].event.notification.kind == "access"
+
+
+async def test_who_reports_everything_has_to_wait_and_a_repeated_report_is_free(suite) -> None:
+    owner, zealot = suite.user(), suite.user()
+    room = await suite.room(owner, zealot)
+    sent = await suite.send(owner, room.id, *(f"message {number}" for number in range(70)))
+    await suite.report(zealot, room.id, sent[0].message_id)
+    for _ in range(70):
+        await suite.report(zealot, room.id, sent[0].message_id)
+    with suite.refused(Code.RATE_LIMITED) as caught:
+        for item in sent:
+            await suite.report(zealot, room.id, item.message_id)
+    made = len((await of_room(suite, owner, room.id, limit=200)).items)
+    assert 60 <= made < 70
+    await asyncio.sleep(caught.value.retry_after_ms / 1000)
+    assert (await suite.report(zealot, room.id, sent[made].message_id)).created
+
+
 async def test_with_access_a_member_sees_what_was_before_he_joined(suite) -> None:
     owner, boss = suite.user(), suite.user("admin")
     room = await suite.room(owner, visibility="private")

@@ -1,5 +1,7 @@
 """The table of who may do what, cell by cell, written down a second time; and the one predicate of visibility."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,6 +141,43 @@ def test_a_global_moderator_who_has_joined_as_a_member_keeps_his_office() -> Non
     assert may(both, Action.REMOVE_MEMBER)
     assert not may(both, Action.DELETE)
     demand_higher(both, "member")
+
+
+@pytest.mark.parametrize("public", [True, False])
+@pytest.mark.parametrize("action", Action)
+def test_a_grant_lets_an_admin_read_and_nothing_else(action: Action, public: bool) -> None:
+    without = standing("admin", public=public)
+    granted = replace(without, granted=True)
+    assert may(granted, action) is (action is Action.READ or may(without, action))
+    assert granted.visible is without.visible, "what one may read by office one may still not join"
+    assert not may(replace(granted, deleted=True), action)
+
+
+@pytest.mark.parametrize(
+    ("who", "public", "their_role", "their_global", "higher"),
+    [
+        ("moderator", True, "member", "moderator", False),
+        ("moderator", True, None, "moderator", False),
+        ("moderator", False, "member", "moderator", True),
+        ("moderator", False, "member", "admin", False),
+        ("moderator", True, None, "user", True),
+        ("owner", True, "member", "admin", True),
+        ("owner", False, "owner", "user", False),
+        ("admin", False, "member", "moderator", True),
+        ("admin", True, "member", "moderator", False),
+        ("admin", True, None, "admin", False),
+        ("global moderator", True, "member", "user", True),
+    ],
+)
+def test_of_somebodys_two_roles_the_higher_counts(
+    who: str, public: bool, their_role: str | None, their_global: str, higher: bool
+) -> None:
+    if higher:
+        demand_higher(standing(who, public=public), their_role, their_global)
+    else:
+        with pytest.raises(Refused) as caught:
+            demand_higher(standing(who, public=public), their_role, their_global)
+        assert caught.value.code == Code.FORBIDDEN
 
 
 @st.composite

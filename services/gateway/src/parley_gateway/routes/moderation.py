@@ -106,7 +106,7 @@ async def unban(room_id: UUID, user_id: UUID, caller: Caller, rpc: Calls) -> Res
 @router.post(
     "/rooms/{room_id}/messages/{message_id}/reports",
     summary="Report a message",
-    **answers(contract.Reported, 201, also=200, problems="not_a_member, deleted"),
+    **answers(contract.Reported, 201, also=200, problems="not_a_member, deleted, rate_limited"),
 )
 async def report(room_id: UUID, message_id: UUID, body: NewReport, caller: Caller, rpc: Calls) -> Response:
     """Moderators see it. As long as it is open, reporting the message again is the same report."""

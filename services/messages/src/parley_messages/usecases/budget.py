@@ -1,4 +1,4 @@
-"""How often one user may change messages: edits, reactions and pins together, over all gateways and replicas."""
+"""How often one user may change messages: edits, reactions, pins and reports together, over all gateways and replicas."""
 
 from uuid import UUID
 
@@ -25,7 +25,7 @@ class ChangeBudget:
         if wait:
             raise Refused(
                 Code.RATE_LIMITED,
-                f"You may edit, react and pin {self._per_minute} times a minute.",
+                f"You may edit, react, pin and report {self._per_minute} times a minute.",
                 retry_after_ms=wait,
             )
         await store.buckets.set(user_id, BUCKET, self._limit.after(arrival, now))

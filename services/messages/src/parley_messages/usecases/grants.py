@@ -39,8 +39,15 @@ class Grants:
             row = await store.grants.add(new_id(), command.room_id, actor, reason, command.minutes)
             changes = Changes(store, actor)
             await changes.audit(command.room_id, "access.granted", actor, reason, minutes=command.minutes)
-            owners = [owner for owner in await store.members.owners(command.room_id) if owner != actor]
-            await changes.notify([Notice(owner, "access", command.room_id, actor) for owner in owners])
+            # A direct room belongs to everybody in it.
+            concerned = (
+                (await store.members.of_rooms([command.room_id])).get(command.room_id, set())
+                if room["kind"] == "direct"
+                else set(await store.members.owners(command.room_id))
+            )
+            await changes.notify(
+                [Notice(user, "access", command.room_id, actor) for user in sorted(concerned - {actor})]
+            )
         self._advanced()
         await changes.publish(self._publisher)
         return contract.AccessGrant(**{name: row[name] for name in contract.AccessGrant.__struct_fields__})

@@ -6,6 +6,7 @@ from uuid import UUID
 from parley_messages.clients import AuthClient
 from parley_messages.domain.access import Action, demand, may
 from parley_messages.store import Database
+from parley_messages.usecases.budget import ChangeBudget
 from parley_messages.usecases.changes import Changes
 from parley_messages.usecases.standing import opens_history, stand
 from parley_shared.contracts import moderation as contract
@@ -19,14 +20,15 @@ from parley_shared.text import clean
 class Reports:
     """A report opens no content: it says which message, and what the reporter thinks of it."""
 
-    def __init__(self, database: Database, auth: AuthClient) -> None:
+    def __init__(self, database: Database, auth: AuthClient, budget: ChangeBudget) -> None:
         self._database = database
         self._auth = auth
+        self._budget = budget
 
     async def report(self, command: contract.ReportMessage) -> contract.Reported:
         """Who may see a message may report it; as long as that report is open, again is the same report.
 
-        Raises Refused: NOT_FOUND, NOT_A_MEMBER, DELETED, INVALID.
+        Raises Refused: NOT_FOUND, NOT_A_MEMBER, DELETED, INVALID, RATE_LIMITED.
         """
         reason = clean(command.reason, field="reason", least=1, most=REASON_CHARS)
         report_id = new_id()
@@ -41,6 +43,7 @@ class Reports:
                 raise Refused(Code.DELETED, "The message has been deleted already.")
             found = await store.reports.add(report_id, command.room_id, command.message_id, actor, reason)
             if found == report_id:
+                await self._budget.spend(store, actor)
                 await Changes(store, actor).audit(command.room_id, "message.reported", command.message_id)
         return contract.Reported(id=found, created=found == report_id)
 
