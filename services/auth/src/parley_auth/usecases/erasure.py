@@ -30,7 +30,7 @@ from parley_shared.ids import new_id
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=20)
 """For so long after its last sign of life a replica has an erasure to itself; longer than any store may take to answer."""
 PAUSE = timedelta(seconds=2)
 """Before a store that is away is asked again."""

@@ -10,7 +10,7 @@ from parley_messages.store import Database, Store
 from parley_messages.usecases.message_changes import MessageChanges
 from parley_shared.contracts.erasure import Erase, Erased
 
-SLICE_S = 5.0
+SLICE_S = 3.0
 """After so many seconds a call answers how far it has come."""
 BATCH = 50
 """Events in one transaction: for so long nobody else writes in the room."""
