@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from parley_messages.domain.access import moderates
 from parley_messages.domain.rates import FloodLimit, RateWindow
 from parley_messages.domain.sending import Checked, refuse_blocked, refuse_muted, refuse_room
 from parley_messages.publisher import Committed, render
@@ -19,8 +20,6 @@ from parley_shared.limits import MENTION_ALL_MEMBERS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MILLISECOND = timedelta(milliseconds=1)
-OFFICES = ("owner", "moderator")
-"""Roles in a room that may mention everybody, and that slow mode does not slow down."""
 
 Tag = TypeVar("Tag")
 
@@ -182,7 +181,8 @@ class Batch:
                 )
             if root.deleted:
                 return NotAccepted(code=str(Code.DELETED), detail="The message that you reply to has been deleted.")
-        wait = self._slow_mode(send, room, role, at)
+        office = moderates(role, send.role, public=room.visibility == "public")
+        wait = 0 if office else self._slow_mode(send, room, at)
         if wait:
             return NotAccepted(
                 code=str(Code.SLOW_MODE),
@@ -222,12 +222,12 @@ class Batch:
             at,
             send,
             tuple(user for user in send.mentioned if (send.room_id, user) in self._members),
-            send.mention_all and role in OFFICES and room.member_count <= MENTION_ALL_MEMBERS,
+            send.mention_all and office and room.member_count <= MENTION_ALL_MEMBERS,
         )
 
-    def _slow_mode(self, send: Checked, room: LockedRoom, role: str, at: datetime) -> int:
-        """The ms that are still to wait; office is not slowed down."""
-        last = self._last_sent.get((send.room_id, send.sender_id)) if room.slow_mode_s and role not in OFFICES else None
+    def _slow_mode(self, send: Checked, room: LockedRoom, at: datetime) -> int:
+        """The ms that are still to wait."""
+        last = self._last_sent.get((send.room_id, send.sender_id)) if room.slow_mode_s else None
         if last is None:
             return 0
         return max(0, -((at - last - timedelta(seconds=room.slow_mode_s)) // _MILLISECOND))

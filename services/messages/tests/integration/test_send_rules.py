@@ -81,6 +81,19 @@ async def test_slow_mode_lets_each_member_write_once_in_a_while(suite) -> None:
     assert third.code == Code.SLOW_MODE
 
 
+async def test_office_counts_as_a_moderators_role_where_it_reaches(suite) -> None:
+    owner, boss, warden = suite.user(), suite.user("admin"), suite.user("moderator")
+    for visibility, slowed in (("public", False), ("private", True)):
+        room = await suite.room(owner, boss, warden, visibility=visibility)
+        await suite.update(owner, room.id, room.rev, slow_mode_s=60)
+        for actor, slow in ((boss, False), (warden, slowed)):
+            first, second = await suite.try_send(
+                suite.message(actor, room.id, "@all: soup is ready"), suite.message(actor, room.id)
+            )
+            assert (await suite.message_of(actor, room.id, first.message_id)).mention_all is not slow
+            assert isinstance(second, contract.NotAccepted) is slow
+
+
 async def test_a_flooded_room_says_when_it_takes_more(suite, start_replica) -> None:
     people = [suite.user() for _ in range(5)]
     room = await suite.room(people[0], *people[1:])

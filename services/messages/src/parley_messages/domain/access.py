@@ -128,6 +128,12 @@ class Standing:
         return self.public or self.room_role is not None
 
 
+def moderates(room_role: str | None, global_role: str, *, public: bool) -> bool:
+    """Whether a member counts as a moderator of the room, by his role in it or by office: slow mode does not slow him down, and
+    he may mention everybody."""
+    return room_role in ("owner", "moderator") or global_role == "admin" or (global_role == "moderator" and public)
+
+
 def may(standing: Standing, action: Action) -> bool:
     """One cell of the table. In a deleted room its owners may still read, and restore it."""
     rule = MAY[action]

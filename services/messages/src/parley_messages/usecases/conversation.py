@@ -5,9 +5,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from parley_messages.batch import OFFICES
 from parley_messages.clients import AuthClient
-from parley_messages.domain.access import Action, Standing, demand, demand_higher, may
+from parley_messages.domain.access import Action, Standing, demand, demand_higher, may, moderates
 from parley_messages.domain.mentions import Mentions, mentions_in
 from parley_messages.domain.sending import FORMATS
 from parley_messages.publisher import LivePublisher
@@ -97,7 +96,8 @@ class Conversation:
         store, room_id, message_id = changes.store, row["id"], message["id"]
         members = await store.conversation.addressable(room_id, list(named), message["message_seq"]) if named else set()
         mentions = [user for user in named if user in members]
-        everybody = written.everybody and standing.room_role in OFFICES and row["member_count"] <= MENTION_ALL_MEMBERS
+        office = moderates(standing.room_role, standing.global_role, public=standing.public)
+        everybody = written.everybody and office and row["member_count"] <= MENTION_ALL_MEMBERS
         await changes.edited(
             room_id,
             message_id,
