@@ -100,6 +100,8 @@ class Connection:
             code, reason = 1006, ""
             try:
                 code, reason = await self._once()
+                # Attempts that came to nothing are no connections: what ended the last one is still what ended it.
+                self._last_close = {"code": code, "reason": reason[:100]}
             except (OSError, TimeoutError, websockets.WebSocketException, httpx2.HTTPError) as error:
                 log.info("parley: no connection: %r", error)
             except msgspec.MsgspecError as error:
@@ -110,7 +112,6 @@ class Connection:
                 log.info("parley: %s", error)
             finally:
                 self._lose()
-            self._last_close = {"code": code, "reason": reason[:100]}
             if means_stop(code):
                 raise Stopped(code, reason)
             again, renewed = renewed, code == RENEW
