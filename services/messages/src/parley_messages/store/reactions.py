@@ -9,13 +9,18 @@ import asyncpg
 
 from parley_shared.limits import REACTION_USERS
 
-# The order of the reactions is that of their code points, whatever the database's own language would make of it.
+# Message by message, so that each is one look into the index of one partition, however many reactions there are in all. The order of
+# the reactions is that of their code points, whatever the database's own language would make of it.
 OF = f"""
-    SELECT x.message_id, x.reaction, count(*) AS count,
-           (array_agg(x.user_id ORDER BY x.seq))[:{REACTION_USERS}] AS user_ids, bool_or(x.user_id = $3) AS mine
+    SELECT w.message_id, r.*
     FROM unnest($1::uuid[], $2::uuid[]) AS w (room_id, message_id)
-    JOIN messages.reactions x ON x.room_id = w.room_id AND x.message_id = w.message_id
-    GROUP BY x.message_id, x.reaction ORDER BY x.message_id, x.reaction COLLATE "C"
+    CROSS JOIN LATERAL (
+        SELECT x.reaction, count(*) AS count, (array_agg(x.user_id ORDER BY x.seq))[:{REACTION_USERS}] AS user_ids,
+               bool_or(x.user_id = $3) AS mine
+        FROM messages.reactions x WHERE x.room_id = w.room_id AND x.message_id = w.message_id
+        GROUP BY x.reaction
+    ) r
+    ORDER BY w.message_id, r.reaction COLLATE "C"
 """  # noqa: S608
 
 
