@@ -162,6 +162,31 @@ async def test_an_exported_trail_is_verified_without_the_server(
     assert "was altered" in bad.stderr
 
 
+async def test_one_leaves_with_ones_things_by_the_command(
+    suite: Suite, person: NewPerson, admin: Person, command: Any, tmp_path: Path
+) -> None:
+    await admin.room("Kitchen")
+    file = tmp_path / "mine.ndjson"
+    taken = await asyncio.to_thread(command, "account", "export", str(file))
+    assert taken.returncode == 0, taken.stderr
+    assert json.loads(file.read_text().splitlines()[-1])["type"] == "end"
+    wrong = await asyncio.to_thread(
+        command, "account", "erase", "--yes", "--password-stdin", stdin="not the right one\n"
+    )
+    assert wrong.returncode == 1
+    assert "wrong" in wrong.stderr
+    # One admin has to stay.
+    other = await person()
+    await admin.call("PATCH", f"/admin/users/{other.id}", json={"role": "admin"})
+    erased = await asyncio.to_thread(command, "account", "erase", "--yes", "--password-stdin", stdin=PASSWORD + "\n")
+    assert erased.returncode == 0, erased.stderr
+    words = erased.stdout.split("parley ")[1].split()
+    told = await asyncio.to_thread(command, *words)
+    assert told.returncode == 0, told.stderr
+    assert "auth: 1 accounts" in told.stdout
+    assert (await asyncio.to_thread(command, "account", "export")).returncode == 1
+
+
 async def test_the_trail_is_asked_for_with_what_it_understands(suite: Suite, admin: Person) -> None:
     for params in (
         {},

@@ -35,6 +35,10 @@ class ApiError(ParleyError):
         self.current = current
 
 
+class IncompleteError(ParleyError):
+    """What the server streamed did not reach its end."""
+
+
 class Disconnected(ParleyError):  # noqa: N818 — a state of affairs
     """The connection went away in the middle; the client is already coming back, and what was asked may be asked again."""
 

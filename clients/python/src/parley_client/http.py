@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 
 import httpx2
@@ -117,6 +117,19 @@ class Api:
         if signed:
             sent["Authorization"] = f"Bearer {await self.token(fresh=fresh)}"
         return await self._http.request(method, f"/api/v1{path}", json=json, params=query, headers=sent)
+
+    async def lines(self, path: str) -> AsyncIterator[bytes]:
+        """The lines of a file that the server streams, without their ends. Raises as `call` does, also in the middle."""
+        headers = {"Authorization": f"Bearer {await self.token()}"}
+        async with self._http.stream("GET", f"/api/v1{path}", headers=headers) as answer:
+            if answer.status_code >= 400:
+                await answer.aread()
+                self._checked(answer)
+            rest = b""
+            async for piece in answer.aiter_bytes():
+                *whole, rest = (rest + piece).split(b"\n")
+                for line in whole:
+                    yield line
 
     async def get_plain(self, path: str) -> httpx2.Response:
         """Outside /api/v1, unchecked: readiness and keys."""

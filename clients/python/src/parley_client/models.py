@@ -21,6 +21,31 @@ class Me(Model, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class ErasureBegun(Model, frozen=True, kw_only=True):
+    """code: it is told only once, and is what `erasure` asks for."""
+
+    id: UUID
+    code: str
+
+
+class StoreErasure(Model, frozen=True, kw_only=True):
+    """counts: what was erased so far, by what it was."""
+
+    done: bool
+    counts: dict[str, int]
+
+
+class Erasure(Model, frozen=True, kw_only=True):
+    """state: running or done. stores: by service."""
+
+    id: UUID
+    user_id: UUID
+    state: str
+    requested_at: datetime
+    finished_at: datetime | None
+    stores: dict[str, StoreErasure]
+
+
 class User(Model, frozen=True, kw_only=True):
     id: UUID
     username: str

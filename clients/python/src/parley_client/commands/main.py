@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from parley_client.client import Client
-from parley_client.commands import admin, audit, doctor, message, moderation
+from parley_client.commands import account, admin, audit, doctor, message, moderation
 from parley_client.commands.chat import chat_in, tail_rooms
 from parley_client.commands.connections import connections
 from parley_client.commands.session import find_room, out, password_from, remember_server, run, server, store
@@ -18,6 +18,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Talk on a Pa
 rooms_app = typer.Typer(invoke_without_command=True, help="My rooms; create, join, leave, browse.")
 app.add_typer(rooms_app, name="rooms")
 app.add_typer(message.app, name="message")
+app.add_typer(account.app, name="account")
 app.add_typer(admin.app, name="admin")
 app.add_typer(audit.app, name="audit")
 
