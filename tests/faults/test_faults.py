@@ -117,7 +117,7 @@ async def test_a_message_whose_replica_died_between_commit_and_publish_is_seen_w
         )
     )
     await store.begin()
-    result: Any = await Batch(store, {"user": None}, wait_ms=None).run([("only", send)])
+    result: Any = await Batch(store, {"user": None}, None, wait_ms=None).run([("only", send)])
     await store.commit()
     await store.close()
     began = time.monotonic()
