@@ -31,7 +31,11 @@ class Settings(BaseSettings):
         return self.gateways if service == "gateway" else int(getattr(self, service))
 
 
-NEEDS: dict[Service, tuple[Service, ...]] = {"messages": ("auth",), "gateway": SERVICES}
+NEEDS: dict[Service, tuple[Service, ...]] = {
+    "messages": ("auth",),
+    "presence": ("auth", "messages"),
+    "gateway": SERVICES,
+}
 """Besides itself, what `make service NAME=…` starts."""
 
 

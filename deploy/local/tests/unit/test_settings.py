@@ -70,6 +70,7 @@ def test_what_is_set_for_a_service_wins_over_what_it_is_told(monkeypatch: pytest
 def test_a_service_comes_with_what_it_needs() -> None:
     assert selection(None) == SERVICES
     assert selection("messages") == ("auth", "messages")
+    assert selection("presence") == ("auth", "messages", "presence")
     assert set(selection("gateway")) == set(SERVICES)
     with pytest.raises(ValueError, match="There is no service chat"):
         selection("chat")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parley_gateway.live import lease as lease_module
 from parley_gateway.live.lease import MOST_IN_REPORT, Lease
 from parley_shared.contracts import presence as contract
 from parley_shared.contracts.base import Empty
@@ -239,6 +240,18 @@ async def test_without_presence_it_ends_all_the_same() -> None:
     await asyncio.sleep(0)
     presence.before = 1_000
     await lease.stop()
+
+
+async def test_while_presence_is_away_for_long_the_oldest_ends_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease_module, "MOST_KEPT", 3)
+    presence = Presence()
+    lease = presence.lease()
+    stays, others = Socket(lease), [Socket(lease) for _ in range(5)]
+    for socket in others:
+        socket.close()
+    await lease.turn()
+    assert presence.ended.keys() == {socket.id for socket in others[2:]}
+    assert list(presence.there) == [stays.id]
 
 
 STEPS = st.lists(

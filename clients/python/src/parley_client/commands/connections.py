@@ -56,7 +56,7 @@ def _list(items: list[LoggedConnection]) -> None:
     shape = "%H:%M:%S" if len(days) == 1 else "%m-%d %H:%M:%S"
     table = Table(box=None, pad_edge=False)
     for column in ("Opened", "Closed", "How it ended", "Gateway", "Client", "Network", "Began with", "Before", "Id"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "Id")
     for item in reversed(items):
         table.add_row(
             item.opened_at.astimezone().strftime(shape),

@@ -5,6 +5,7 @@ begins a new one, and reports again those sockets that it hears from after that:
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Coroutine
 from typing import Any, Protocol
 from uuid import UUID
@@ -30,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 TURN_S = 1.0
 MOST_IN_REPORT = 1_000
+MOST_KEPT = 100_000
+"""Ends of connections that wait for presence to come back."""
 REPORT_BYTES = 524_288
 RENEWALS = 3
 """In a lease's life: two may be lost."""
@@ -57,7 +60,8 @@ class Lease:
         self._gateway = gateway
         self._living: dict[UUID, tuple[Attended, ConnectionOpened]] = {}
         self._opened: dict[UUID, ConnectionOpened] = {}
-        self._closed: list[ConnectionClosed] = []
+        self._closed: deque[ConnectionClosed] = deque()
+        self._forgotten = 0
         self._doubtful: set[UUID] = set()
         self._lease_id: UUID | None = None
         self._report: ReportConnections | None = None
@@ -94,6 +98,10 @@ class Lease:
         if self._living.pop(what.connection_id, None) is not None:
             self._doubtful.discard(what.connection_id)
             self._closed.append(what)
+            if len(self._closed) > MOST_KEPT:
+                # presence has been away for long. Who is there it will still be told, how the oldest went it will not.
+                self._opened.pop(self._closed.popleft().connection_id, None)
+                self._forgotten += 1
 
     async def _run(self) -> None:
         while True:
@@ -117,7 +125,8 @@ class Lease:
             log.exception("lease.bug")
         else:
             if self._away:
-                log.info("presence.back")
+                log.info("presence.back", ends_not_logged=self._forgotten)
+            self._forgotten = 0
             self._away = False
 
     async def turn(self) -> None:
@@ -146,7 +155,7 @@ class Lease:
         self._lease_id = None
         if self._report is not None:
             self._opened = {item.connection_id: item for item in self._report.opened} | self._opened
-            self._closed = self._report.closed + self._closed
+            self._closed.extendleft(reversed(self._report.closed))
             self._report = None
         # What has ended meanwhile is still logged as it was.
         self._opened = {key: item for key, item in self._opened.items() if key not in self._living}
@@ -185,7 +194,7 @@ class Lease:
             room -= _ENVELOPE + _LONGEST_CHARACTER * sum(map(len, texts))
             opened.append(item)
         while not self._opened and self._closed and room > 0 and len(opened) + len(closed) < MOST_IN_REPORT:
-            ended = self._closed.pop(0)
+            ended = self._closed.popleft()
             room -= _ENVELOPE + _LONGEST_CHARACTER * len(ended.reason)
             closed.append(ended)
         return ReportConnections(lease_id=lease_id, batch=self._batch, opened=opened, closed=closed)
