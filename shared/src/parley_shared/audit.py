@@ -17,13 +17,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import SecretStr
+from pydantic import AfterValidator, SecretStr
 
 from parley_shared.contracts.audit import AuditEntry, AuditHeads
 
@@ -106,7 +106,10 @@ class Signer:
                 text = Path(text).read_text()
             except OSError as error:
                 raise ValueError(f"the audit key cannot be read: {error.strerror}") from None
-        key = serialization.load_pem_private_key(text.encode(), password=None)
+        try:
+            key = serialization.load_pem_private_key(text.encode(), password=None)
+        except TypeError:
+            raise ValueError("the audit key is locked by a passphrase, which nobody could type") from None
         if not isinstance(key, Ed25519PrivateKey):
             raise ValueError("the audit key must be an Ed25519 private key")
         return cls(key)
@@ -125,6 +128,15 @@ class Signer:
     def signed(self, statement: Mapping[str, Any]) -> dict[str, Any]:
         """The statement with its `signature`, 64 bytes as hex."""
         return {**statement, "signature": self._private.sign(_HEADS + canonical(dict(statement))).hex()}
+
+
+def _loadable(secret: SecretStr | None) -> SecretStr | None:
+    Signer.given(secret)
+    return secret
+
+
+SigningKey = Annotated[SecretStr | None, AfterValidator(_loadable)]
+"""A setting: an Ed25519 private key in PEM, or the path of its file. What is neither is found at the start."""
 
 
 def new_key() -> str:

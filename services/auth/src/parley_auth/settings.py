@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
+from parley_shared.audit import SigningKey
 from parley_shared.settings import DatabaseSettings, Limit, SettingsConfigDict
 
 
@@ -24,7 +25,7 @@ class Settings(DatabaseSettings):
     registration: Literal["open", "invite", "closed"] = "open"
     operator_key: SecretStr | None = None
     key_secret: SecretStr | None = None
-    audit_key: SecretStr | None = None
+    audit_key: SigningKey = None
 
     access_lifetime_s: int = Field(default=600, ge=5, le=86_400)
     refresh_lifetime_days: float = Field(default=30.0, gt=0)

@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
+from parley_shared.audit import SigningKey
 from parley_shared.settings import DatabaseSettings, Limit, SettingsConfigDict
 
 
@@ -28,4 +29,4 @@ class Settings(DatabaseSettings):
     changes_per_minute: Limit = 60
     log_days: int = Field(default=30, ge=1)
     heads_seconds: float = Field(default=5.0, gt=0)
-    audit_key: SecretStr | None = None
+    audit_key: SigningKey = None

@@ -9,6 +9,7 @@ from parley_messages.store import Database
 from parley_shared.audit import ZERO, Entry, Signer, broken, is_signed
 from parley_shared.contracts import audit as contract
 from parley_shared.contracts import conversation as said
+from parley_shared.cursors import write_cursor
 from parley_shared.errors import Code
 from parley_shared.ids import new_id
 
@@ -163,9 +164,11 @@ async def test_it_can_be_narrowed_and_read_page_by_page(suite) -> None:
         if cursor is None:
             break
     assert list(reversed(seen)) == found
-    with suite.refused(Code.BAD_CURSOR):
-        asked = contract.ListAudit(actor=boss, token=suite.token, cursor="nonsense")
-        await suite.rpc.call(contract.ROOMS_AUDIT, asked)
+    question = "audit:None:None:None"
+    for cursor in ("nonsense", write_cursor(question, "2026-11-24T12:00:00", other.user_id, 1), write_cursor(question)):
+        with suite.refused(Code.BAD_CURSOR):
+            asked = contract.ListAudit(actor=boss, token=suite.token, cursor=cursor)
+            await suite.rpc.call(contract.ROOMS_AUDIT, asked)
 
 
 async def test_an_export_states_every_chain_up_to_a_signed_head(suite, audit_key) -> None:

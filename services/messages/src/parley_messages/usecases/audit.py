@@ -1,7 +1,10 @@
 """The audit trail of rooms, for admins: pages to read, and exports with proof."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
+
+import msgspec
 
 from parley_messages.clients import AuthClient
 from parley_messages.store import Database
@@ -11,6 +14,8 @@ from parley_shared.contracts import audit as contract
 from parley_shared.contracts.auth import AdminRequest
 from parley_shared.cursors import checked_limit, read_cursor, write_cursor
 from parley_shared.errors import Code, Refused, unavailable
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Audit:
@@ -27,7 +32,7 @@ class Audit:
         question = f"audit:{command.room_id}:{command.user_id}:{command.action}"
         last = None
         if command.cursor is not None:
-            last = read_cursor(command.cursor, question, tuple[datetime, UUID, int])
+            last = read_cursor(command.cursor, question, tuple[Instant, UUID, int])
         await self._office(command)
         async with self._database.snapshot() as store:
             rows = await store.audit.page(
