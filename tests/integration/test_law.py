@@ -13,14 +13,14 @@ import pytest
 
 from tests.conftest import Suite
 from tests.integration.conftest import NewPerson
-from tests.protocol_client import Frame, Person, Socket
+from tests.protocol_client import PASSWORD, Frame, Person, Socket
 
 STEPS = 90
 REACTIONS = ("like", "dislike", "👍", "❤️")
 OPERATIONS = (
     *("join", "say", "say", "say", "leave", "rename", "role", "kick", "drop", "owner says"),
     *("edit", "edit", "delete", "react", "react", "react", "unreact", "pin", "unpin"),
-    *("mute", "unmute", "ban", "unban"),
+    *("mute", "unmute", "ban", "unban", "erase"),
 )
 
 
@@ -168,6 +168,10 @@ async def test_an_old_snapshot_and_the_events_after_it_are_a_fresh_read(
             case "unban":
                 await owner.call("DELETE", f"/rooms/{room}/bans/{who.id}", 204)
                 banned.discard(who.id)
+            case "erase" if who.id in inside:
+                inside.pop(who.id)
+                await erase(who, owner)
+                crowd[crowd.index(who)] = await person(chance.randrange(2))
             case "role" if who.id in inside:
                 role = chance.choice(("member", "moderator"))
                 await owner.call("PATCH", f"/rooms/{room}/members/{who.id}", json={"role": role})
@@ -212,6 +216,19 @@ async def test_an_old_snapshot_and_the_events_after_it_are_a_fresh_read(
         after = told.seq
     assert plain(told.messages) == plain(fresh.messages)
     assert told.members == fresh.members
+
+
+async def erase(who: Person, other: Person) -> None:
+    """Until nothing of him is left in rooms."""
+    answer = await who.http.request("DELETE", "/users/me", json={"password": PASSWORD})
+    assert answer.status_code == 202, answer.text
+    begun = answer.json()
+    async with asyncio.timeout(20):
+        while True:
+            receipt = await other.http.get(f"/erasures/{begun['id']}", headers={"Parley-Erasure-Code": begun["code"]})
+            if receipt.json()["stores"]["messages"]["done"]:
+                return
+            await asyncio.sleep(0.1)
 
 
 async def change_message(what: str, who: Person | Socket, owner: Person, message: Frame) -> None:
