@@ -174,6 +174,12 @@ async def test_each_service_hears_what_the_contracts_let_it_and_nothing_else(sui
         ("search", "parley.rpc.messages.v1.user.page", False),
         ("media", "parley.rpc.messages.v1.user.send_many", False),
         ("presence", "parley.live.room.7.x", False),
+        ("presence", "parley.live.presence.7.x", True),
+        ("presence", "parley.live.typing.7.x", False),
+        ("presence", "parley.rpc.messages.v1.svc.may_see", True),
+        ("gateway", "parley.rpc.messages.v1.svc.may_see", False),
+        ("gateway", "parley.live.presence.7.x", False),
+        ("gateway", "parley.live.typing.7.x", True),
         ("presence", "_INBOX_gateway.abc.1", False),
     ],
 )
