@@ -256,6 +256,29 @@ async def test_after_the_bus_was_away_everything_is_asked_for_again(world: World
     await until(lambda: client.told[-1] == (user, "busy"))
 
 
+async def test_a_thousand_lists_that_are_due_at_once_are_all_checked_a_few_at_a_time(world: World) -> None:
+    user, clients = world.somebody(), [Client() for _ in range(1_000)]
+    for client in clients:
+        await world.watches.watch(client, [user])
+    at_once = most = 0
+
+    async def slow(request: GetPresence) -> SeenMany:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0)
+        at_once -= 1
+        return world.get(request)
+
+    world.rpc.on(GET_PRESENCE, slow)
+    world.becomes(user, "busy")
+    for client in clients:
+        world.watches.recheck(client)
+    world.watches.turn()
+    await until(lambda: all(client.told[-1] == (user, "busy") for client in clients))
+    assert 1 < most <= 16
+
+
 # -- typing
 
 

@@ -7,6 +7,7 @@ joined or left a room or blocked somebody.
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -92,6 +93,7 @@ class Watches:
         self._lists: dict[Watcher, _List] = {}
         self._users: dict[UUID, _User] = {}
         self._changed: set[UUID] = set()
+        self._due: deque[tuple[Watcher, _List]] = deque()
         self._subscriptions: dict[int, Subscription] = {}
         self._in_bucket: dict[int, set[UUID]] = {}
         self._subscribing = asyncio.Lock()
@@ -301,18 +303,23 @@ class Watches:
                 found = self._lists[watcher]
                 if user_id in found.told and now - found.checked_at < STALE_S:
                     self._tell(watcher, found, user_id)
-        for watcher, found in list(self._lists.items()):
-            if len(self._tasks) >= CHECKS_AT_ONCE:
-                break
+        for watcher, found in self._lists.items():
             if found.due_at <= now and not found.checking:
                 found.due_at = now + RETRY_S
-                self._spawn(self._check_again(watcher, found))
+                found.checking = True
+                self._due.append((watcher, found))
+        for _ in range(min(len(self._due), CHECKS_AT_ONCE - len(self._tasks))):
+            self._spawn(self._check_due())
 
-    async def _check_again(self, watcher: Watcher, found: _List) -> None:
-        try:
-            await self._check(watcher, found)
-        except Refused as refusal:
-            log.debug("presence.unchecked", code=str(refusal.code))
+    async def _check_due(self) -> None:
+        """One of several who work off what is due."""
+        while self._due:
+            watcher, found = self._due.popleft()
+            if self._lists.get(watcher) is found:
+                try:
+                    await self._check(watcher, found)
+                except Refused as refusal:
+                    log.debug("presence.unchecked", code=str(refusal.code))
 
     async def _sweep(self) -> None:
         """Leave buckets of which nobody is watched any more."""
