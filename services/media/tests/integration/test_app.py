@@ -1,7 +1,12 @@
 from parley_media.app import run
 from parley_media.settings import Settings
+from parley_shared.contracts.erasure import ERASE_MEDIA
 from parley_shared.contracts.media import READY
-from parley_shared.testing.behaviour import its_role_is_confined_to_its_schema, starts_and_says_that_it_is_ready
+from parley_shared.testing.behaviour import (
+    erases_whom_it_is_told_to,
+    its_role_is_confined_to_its_schema,
+    starts_and_says_that_it_is_ready,
+)
 from parley_shared.testing.fixtures import Nats, Postgres
 
 
@@ -11,3 +16,7 @@ async def test_it_starts_and_says_that_it_is_ready(postgres: Postgres, nats: Nat
 
 async def test_its_role_can_neither_read_another_schema_nor_change_its_own(postgres: Postgres) -> None:
     await its_role_is_confined_to_its_schema("media", postgres)
+
+
+async def test_it_erases_whom_it_is_told_to(postgres: Postgres, nats: Nats) -> None:
+    await erases_whom_it_is_told_to("media", run, Settings, ERASE_MEDIA, postgres, nats)

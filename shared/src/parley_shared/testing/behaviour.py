@@ -1,15 +1,18 @@
 """What every service promises, written once and run by each against itself."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import asyncpg
 import pytest
 
-from parley_shared.contracts.base import Empty, Readiness, Rpc
+from parley_shared.contracts.base import Empty, Readiness, Rep, Req, Rpc, Service
+from parley_shared.contracts.erasure import Erase, Erased
 from parley_shared.db.bootstrap import OWNERS
 from parley_shared.errors import Refused
+from parley_shared.ids import new_id
 from parley_shared.messaging.rpc import RpcClient
 from parley_shared.settings import DatabaseSettings
 from parley_shared.testing.fixtures import Nats, Postgres
@@ -17,15 +20,16 @@ from parley_shared.testing.fixtures import Nats, Postgres
 Settings = TypeVar("Settings", bound=DatabaseSettings)
 
 
-async def starts_and_says_that_it_is_ready(
+@asynccontextmanager
+async def _asked_by(
+    caller: Service,
     service: str,
     run: Callable[[Settings, asyncio.Event], Awaitable[None]],
     settings_type: type[Settings],
-    ready: Rpc[Empty, Readiness],
     postgres: Postgres,
     nats: Nats,
-) -> None:
-    """The process's own `run`, on real servers, asked over NATS as the gateway asks."""
+) -> AsyncIterator[RpcClient]:
+    """The process's own `run`, on real servers, and the client of a peer."""
     settings = settings_type.model_validate(
         {
             "postgres_url": await postgres.migrated(service),
@@ -36,27 +40,57 @@ async def starts_and_says_that_it_is_ready(
     )
     stop = asyncio.Event()
     task = asyncio.ensure_future(run(settings, stop))
-    bus = nats.bus("gateway")
+    bus = nats.bus(caller)
     await bus.connect()
     rpc = RpcClient(bus)
     await rpc.start()
     try:
-        async with asyncio.timeout(10):
-            answer = await _first_answer(rpc, ready)
-        assert answer.ready, answer.reasons
-        assert answer.service == service
+        yield rpc
     finally:
         await bus.close()
         stop.set()
         await task
 
 
-async def _first_answer(rpc: RpcClient, ready: Rpc[Empty, Readiness]) -> Readiness:
-    while True:
-        try:
-            return await rpc.call(ready, Empty())
-        except Refused:
-            await asyncio.sleep(0.05)
+async def starts_and_says_that_it_is_ready(
+    service: str,
+    run: Callable[[Settings, asyncio.Event], Awaitable[None]],
+    settings_type: type[Settings],
+    ready: Rpc[Empty, Readiness],
+    postgres: Postgres,
+    nats: Nats,
+) -> None:
+    """Asked over NATS as the gateway asks."""
+    async with _asked_by("gateway", service, run, settings_type, postgres, nats) as rpc:
+        answer = await _first_answer(rpc, ready, Empty())
+    assert answer.ready, answer.reasons
+    assert answer.service == service
+
+
+async def erases_whom_it_is_told_to(
+    service: str,
+    run: Callable[[Settings, asyncio.Event], Awaitable[None]],
+    settings_type: type[Settings],
+    erase: Rpc[Erase, Erased],
+    postgres: Postgres,
+    nats: Nats,
+) -> None:
+    """Asked over NATS as auth asks, for somebody of whom there is nothing: done, again and again."""
+    nobody = Erase(user_id=new_id(), saga_id=new_id())
+    async with _asked_by("auth", service, run, settings_type, postgres, nats) as rpc:
+        for _ in range(2):
+            answer = await _first_answer(rpc, erase, nobody)
+            assert answer.done
+            assert not any(answer.counts.values())
+
+
+async def _first_answer(rpc: RpcClient, verb: Rpc[Req, Rep], request: Req) -> Rep:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return await rpc.call(verb, request)
+            except Refused:
+                await asyncio.sleep(0.05)
 
 
 async def its_role_is_confined_to_its_schema(service: str, postgres: Postgres) -> None:
