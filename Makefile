@@ -28,7 +28,7 @@ test-units: sync ## Each service's own tests, alone, in an environment of its ow
 	@$(PYTHON) tools/test_alone.py "$(UV)"
 
 test-integration: sync ## The documentation, and the whole system through the gateway only
-	@.venv/bin/pytest -q tests/unit tests/integration tests/faults
+	@.venv/bin/pytest -q -n 2 --dist loadfile tests/unit tests/integration tests/faults
 
 lint: sync ## ruff, mypy --strict, import-linter, lock file
 	@.venv/bin/ruff check .
