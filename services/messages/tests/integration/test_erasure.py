@@ -141,10 +141,13 @@ async def test_the_others_keep_a_direct_room(suite) -> None:
         await suite.direct(other, gone)
 
 
-async def test_in_a_deleted_room_nothing_is_logged_and_nobody_erased_comes_back(suite) -> None:
+async def test_in_a_deleted_room_nothing_is_logged_and_nobody_erased_comes_back(
+    suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "WIPED", 4)
     owner, gone = suite.user(), suite.user()
     room = await suite.room(owner, gone)
-    [sent] = await suite.send(gone, room.id, CANARY)
+    [sent, *_] = await suite.send(gone, room.id, *[CANARY] * 10)
     await suite.delete(owner, room.id)
     await suite.erase(gone)
     row = await suite.database.fetchrow("SELECT head, member_count FROM messages.rooms WHERE id = $1", room.id)
@@ -156,6 +159,10 @@ async def test_in_a_deleted_room_nothing_is_logged_and_nobody_erased_comes_back(
     assert [member.user_id for member in (await suite.members(owner, room.id)).items] == [owner.user_id]
     assert (await suite.mine(owner, room.id)).member_count == 1
     assert (await suite.message_of(owner, room.id, sent.message_id)).deleted
+    assert all(message.body is None for message in (await suite.page(owner, room.id)).items)
+    assert not await suite.database.fetchval(
+        "SELECT EXISTS (SELECT FROM messages.message_revisions WHERE room_id = $1 AND body IS NOT NULL)", room.id
+    )
 
 
 async def test_who_was_erased_joins_nothing_any_more(suite) -> None:
@@ -189,6 +196,7 @@ async def test_joins_at_the_same_moment_are_seen_or_refused(suite) -> None:
 
 async def test_it_goes_on_where_it_was_and_counts_once(suite, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(erasure, "BATCH", 3)
+    monkeypatch.setattr(erasure, "WIPED", 4)
     monkeypatch.setattr(erasure, "SLICE_S", 0.02)
     owner, gone = suite.user(), suite.user()
     rooms = [await suite.room(owner, gone) for _ in range(3)]

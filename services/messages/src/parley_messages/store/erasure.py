@@ -110,14 +110,16 @@ class ErasureQueries:
             )
         )
 
-    async def tombstones(self, room_id: UUID, user_id: UUID) -> int:
-        """All at once and without events, in a room that is deleted: whose log has ended. How many."""
+    async def tombstones(self, room_id: UUID, user_id: UUID, limit: int) -> int:
+        """Without events, in a room that is deleted: whose log has ended. How many."""
         status = await self._connection.execute(
             "UPDATE messages.messages SET deleted_at = clock_timestamp(), deleted_by = sender_id, rev = rev + 1,"
             " mentions = '{}', mention_all = false, pinned_at = NULL, pinned_by = NULL"
-            " WHERE room_id = $1 AND sender_id = $2 AND deleted_at IS NULL",
+            " WHERE room_id = $1 AND id = ANY(ARRAY(SELECT id FROM messages.messages"
+            " WHERE room_id = $1 AND sender_id = $2 AND deleted_at IS NULL LIMIT $3))",
             room_id,
             user_id,
+            limit,
         )
         await self._connection.execute(
             "DELETE FROM messages.reactions x USING messages.messages m WHERE x.room_id = $1 AND m.room_id = $1"
@@ -127,22 +129,27 @@ class ErasureQueries:
         )
         return _rows(status)
 
-    async def wipe(self, room_id: UUID, user_id: UUID) -> int:
-        """Every version of what he wrote, and what could tell of it: hashes, the ids that his devices gave. How many versions."""
-        status = await self._connection.execute(
-            "UPDATE messages.message_revisions r SET body = NULL, reason = NULL FROM messages.messages m"
-            " WHERE r.room_id = $1 AND m.room_id = $1 AND m.id = r.message_id AND m.sender_id = $2"
-            " AND (r.body IS NOT NULL OR r.reason IS NOT NULL)",
+    async def wipe(self, room_id: UUID, user_id: UUID, limit: int) -> tuple[int, int]:
+        """Versions of what he wrote, and what could tell of messages: hashes, the ids that his devices gave. How many of each."""
+        versions = await self._connection.execute(
+            "UPDATE messages.message_revisions r SET body = NULL, reason = NULL FROM ("
+            " SELECT v.message_id, v.rev FROM messages.messages m JOIN messages.message_revisions v"
+            " ON v.room_id = m.room_id AND v.message_id = m.id WHERE m.room_id = $1 AND m.sender_id = $2"
+            " AND (v.body IS NOT NULL OR v.reason IS NOT NULL) LIMIT $3"
+            " ) AS w WHERE r.room_id = $1 AND r.message_id = w.message_id AND r.rev = w.rev",
             room_id,
             user_id,
+            limit,
         )
-        await self._connection.execute(
+        messages = await self._connection.execute(
             "UPDATE messages.messages SET client_msg_id = id::text, payload_hash = 0"
-            " WHERE room_id = $1 AND sender_id = $2 AND client_msg_id <> id::text",
+            " WHERE room_id = $1 AND id = ANY(ARRAY(SELECT id FROM messages.messages"
+            " WHERE room_id = $1 AND sender_id = $2 AND client_msg_id <> id::text LIMIT $3))",
             room_id,
             user_id,
+            limit,
         )
-        return _rows(status)
+        return _rows(versions), _rows(messages)
 
     async def reacted(self, room_id: UUID, user_id: UUID, limit: int) -> list[Any]:
         """(message_id, reaction, others: how many others reacted so)."""
