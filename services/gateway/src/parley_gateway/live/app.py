@@ -152,7 +152,7 @@ class Live:
         finally:
             self._roster.leave(connection)
             _open.dec()
-            code, _, side = socket.closed_by or (1006, "", "network")
+            code, _, side = socket.ending
             _closed.labels(str(code), side).inc()
 
     def _origin_allowed(self, websocket: WebSocket) -> bool:

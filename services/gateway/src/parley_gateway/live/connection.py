@@ -26,7 +26,7 @@ from parley_shared.addresses import ip_prefix
 from parley_shared.contracts import frames
 from parley_shared.contracts.base import Actor
 from parley_shared.contracts.frames import CloseCode
-from parley_shared.contracts.presence import ConnectionClosed, Side
+from parley_shared.contracts.presence import ConnectionClosed
 from parley_shared.errors import Code, Refused
 from parley_shared.ids import new_id
 from parley_shared.limits import (
@@ -172,8 +172,8 @@ class Connection:
         self._end()
         if not self.finished.done():
             self.finished.set_result(None)
-            unspoken: tuple[int, str, Side] = (1006, "", "network")
-            code, reason, side = self._socket.closed_by or unspoken
+            code, reason, side = self._socket.ending
+            traffic = self._socket.traffic
             if self._actor is not None:
                 self.context.lease.closed(
                     ConnectionClosed(
@@ -183,9 +183,7 @@ class Connection:
                         code=code,
                         side=side,
                         reason=reason,
-                        bytes_in=self._socket.bytes_in,
-                        bytes_out=self._socket.bytes_out,
-                        queue_peak=self._socket.queue_peak,
+                        **traffic,
                     )
                 )
             log.info(
@@ -197,9 +195,7 @@ class Connection:
                 reason=reason,
                 side=side,
                 seconds=round(time.time() - self.opened_at.timestamp(), 3),
-                bytes_in=self._socket.bytes_in,
-                bytes_out=self._socket.bytes_out,
-                queue_peak=self._socket.queue_peak,
+                **traffic,
             )
 
     def _end(self) -> None:

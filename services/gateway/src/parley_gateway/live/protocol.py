@@ -174,6 +174,16 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.queue_peak = max(self.queue_peak, self.waiting_bytes)
 
     @property
+    def ending(self) -> tuple[int, str, Side]:
+        """(code, reason, side) of a socket that is gone: 1006 if nobody said why."""
+        return self.closed_by or (1006, "", "network")
+
+    @property
+    def traffic(self) -> dict[str, int]:
+        """For the log."""
+        return {"bytes_in": self.bytes_in, "bytes_out": self.bytes_out, "queue_peak": self.queue_peak}
+
+    @property
     def waiting_bytes(self) -> int:
         """Bytes that the peer has not taken yet."""
         return self.transport.get_write_buffer_size()
