@@ -1,7 +1,7 @@
 """After the commit of a send: notifications for whom it concerns, in transactions of their own.
 
 A send leaves one row of work, whoever many people it names; so a message to a thousand does not hold up anybody's send. Each
-transaction here takes work that no other replica has in hand, writes at most 200 user streams in the order of their ids, and
+transaction here takes work that no other replica has in hand, writes at most 50 user streams in the order of their ids, and
 notes in the same transaction how far it came: nobody is told twice, and a crash loses nothing.
 """
 
@@ -17,8 +17,10 @@ from parley_messages.store import Database, Store
 from parley_messages.store.notifications import Recipient, Work
 from parley_messages.usecases.changes import Changes, Notice
 
-USERS: Final = 200
-"""User streams in one transaction."""
+USERS: Final = 50
+"""User streams in one transaction. Two hundred would be told sooner, and in the meantime hold up everybody's sends."""
+BREATH_S: Final = 0.02
+"""Between two transactions of one message, in which others are served."""
 MESSAGES: Final = 100
 """Messages looked at in one transaction."""
 GATHER_S: Final = 0.05
@@ -46,7 +48,7 @@ class FanoutJob:
         """Until no work is left; then wait for a wake or a second."""
         self._wake.clear()
         while await self._turn():
-            pass
+            await asyncio.sleep(BREATH_S)
         try:
             async with asyncio.timeout(PAUSE_S):
                 await self._wake.wait()
@@ -60,9 +62,9 @@ class FanoutJob:
             work = await store.notifications.take(MESSAGES)
             if not work:
                 return False
-            recipients = await store.notifications.recipients(work, USERS + 1)
+            recipients, unfinished = await store.notifications.recipients(work, USERS)
             changes = Changes(store, None)
-            chosen = await _choose(store, work, recipients)
+            chosen = await _choose(store, work, recipients, unfinished)
             await changes.notify([_notice(work[recipient.work], recipient) for recipient in chosen])
         for recipient in chosen:
             _notified.labels(recipient.kind).inc()
@@ -72,7 +74,9 @@ class FanoutJob:
         return True
 
 
-async def _choose(store: Store, work: list[Work], recipients: list[Recipient]) -> list[Recipient]:
+async def _choose(
+    store: Store, work: list[Work], recipients: list[Recipient], unfinished: dict[int, UUID]
+) -> list[Recipient]:
     """Whole messages as long as they fit; the first that does not is begun, and goes on in the next transaction."""
     by_work: dict[int, list[Recipient]] = {}
     seen: set[tuple[UUID, UUID]] = set()
@@ -93,6 +97,9 @@ async def _choose(store: Store, work: list[Work], recipients: list[Recipient]) -
                 await store.notifications.go_on_after(item.id, people[room_left - 1].user_id)
             break
         chosen += people
+        if index in unfinished:
+            await store.notifications.go_on_after(item.id, unfinished[index])
+            break
         done.append(item.id)
     await store.notifications.done(done)
     return chosen

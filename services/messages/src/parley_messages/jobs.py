@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 RECENT_S = 30
 HEADS_IN_MESSAGE = 4_000
 RELAY_ROWS = 5_000
+RELAY_AT_ONCE = 32
+"""Streams told of at once: a thousand, after a message to everybody, would hold up the sends of this replica."""
 RELAY_PAUSE_S = 0.25
 """Between two turns of the relay: what a stream has grown by meanwhile is told in one row. Search has two seconds."""
 WEEKS_AHEAD = 4
@@ -188,7 +190,8 @@ class RelayJob:
                 _oldest.set(len(rows))
                 grown = _merged(rows)
                 try:
-                    await asyncio.gather(*(self._publish(event) for event in grown))
+                    for start in range(0, len(grown), RELAY_AT_ONCE):
+                        await asyncio.gather(*map(self._publish, grown[start : start + RELAY_AT_ONCE]))
                 except (NatsError, APIError, OSError) as error:
                     self._stream_known = False
                     log.warning("relay.unpublished", rows=len(rows), error=repr(error))

@@ -17,26 +17,35 @@ TAKE = """
 """
 
 # Whom each message concerns, by user id: present members who were there when it was written, whose level lets it through,
-# without a block either way. One notification for a user and message, of the strongest kind.
+# without a block either way. One notification for a user and message, of the strongest kind. Of a large room only the next
+# $4 members are looked at; `horizon` is the last of them, and nobody beyond it is named before they are done.
 RECIPIENTS = """
-    SELECT w.i, c.user_id, c.kind, m.seq, m.thread_root_id, m.sender_id
+    SELECT w.i, e.horizon, c.user_id, c.kind, m.seq, m.thread_root_id, m.sender_id
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) WITH ORDINALITY AS w (room_id, message_id, after_user, i)
     JOIN messages.messages m ON m.room_id = w.room_id AND m.id = w.message_id AND m.deleted_at IS NULL
     JOIN messages.rooms r ON r.id = w.room_id AND r.deleted_at IS NULL
     CROSS JOIN LATERAL (
+        SELECT array_agg(next.user_id) AS users, (array_agg(next.user_id))[$4] AS horizon
+        FROM (
+            SELECT o.user_id FROM messages.members o
+            WHERE (m.mention_all OR r.kind = 'direct') AND o.room_id = w.room_id AND o.to_seq IS NULL
+                AND (w.after_user IS NULL OR o.user_id > w.after_user)
+            ORDER BY o.user_id LIMIT $4
+        ) next
+    ) e
+    LEFT JOIN LATERAL (
         SELECT DISTINCT ON (x.user_id) x.user_id, x.kind
         FROM (
             SELECT unnest(m.mentions) AS user_id, 'mention' AS kind, 1 AS rank
             UNION ALL
-            SELECT o.user_id, CASE WHEN m.mention_all THEN 'mention' ELSE 'direct' END, CASE WHEN m.mention_all THEN 1 ELSE 2 END
-            FROM messages.members o
-            WHERE (m.mention_all OR r.kind = 'direct') AND o.room_id = w.room_id AND o.to_seq IS NULL
+            SELECT unnest(e.users), CASE WHEN m.mention_all THEN 'mention' ELSE 'direct' END, CASE WHEN m.mention_all THEN 1 ELSE 2 END
             UNION ALL
             SELECT f.user_id, 'reply', 3 FROM messages.thread_followers f
             WHERE f.room_id = w.room_id AND f.root_id = m.thread_root_id AND f.following AND f.since_seq < m.seq
         ) x
         JOIN messages.members n ON n.room_id = w.room_id AND n.user_id = x.user_id AND n.to_seq IS NULL AND n.from_seq <= m.seq
         WHERE x.user_id <> m.sender_id AND (w.after_user IS NULL OR x.user_id > w.after_user)
+            AND (e.horizon IS NULL OR x.user_id <= e.horizon)
             AND (n.notify = 'all' OR (n.notify = 'mentions' AND x.kind = 'mention'))
             AND NOT EXISTS (
                 SELECT FROM messages.blocks b
@@ -48,8 +57,7 @@ RECIPIENTS = """
                 WHERE d.user_id = x.user_id AND d.message_id = m.id AND d.kind = x.kind
             )
         ORDER BY x.user_id, x.rank
-        LIMIT $4
-    ) c
+    ) c ON true
     ORDER BY w.i, c.user_id
 """
 
@@ -98,16 +106,18 @@ class NotificationQueries:
         """Work that nobody else has in hand, locked until the transaction ends."""
         return [Work(row[0], row[1], row[2], row[3]) for row in await self._connection.fetch(TAKE, limit)]
 
-    async def recipients(self, work: list[Work], limit: int) -> list[Recipient]:
-        """In the order of the work, then by user; at most `limit` for each."""
+    async def recipients(self, work: list[Work], members: int) -> tuple[list[Recipient], dict[int, UUID]]:
+        """In the order of the work, then by user; and of which work there are members beyond the next `members`, with the
+        last of these: recipients of it are complete up to him."""
         rows = await self._connection.fetch(
             RECIPIENTS,
             [item.room_id for item in work],
             [item.message_id for item in work],
             [item.after_user for item in work],
-            limit,
+            members,
         )
-        return [Recipient(row[0] - 1, row[1], row[2], row[3], row[4], row[5]) for row in rows]
+        found = [Recipient(row[0] - 1, *tuple(row)[2:]) for row in rows if row[2] is not None]
+        return found, {row[0] - 1: row[1] for row in rows if row[1] is not None}
 
     async def done(self, ids: list[int]) -> None:
         await self._connection.execute("DELETE FROM messages.fanout WHERE id = ANY($1::bigint[])", ids)
