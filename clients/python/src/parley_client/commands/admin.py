@@ -69,7 +69,7 @@ def users(query: Annotated[str, typer.Argument()] = "") -> None:
     async def work(client: Client) -> None:
         table = Table(box=None, pad_edge=False)
         for column in ("Username", "Name", "Role", "State", "Last sign-in", "Id"):
-            table.add_column(column)
+            table.add_column(column, overflow="fold", no_wrap=column == "Id")
         cursor: str | None = None
         while True:
             page = await client.admin_users(query or None, cursor)

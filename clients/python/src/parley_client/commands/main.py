@@ -97,7 +97,7 @@ def list_rooms(context: typer.Context) -> None:
         page = await client.rooms(limit=200)
         table = Table(box=None, pad_edge=False)
         for column in ("Room", "Unread", "Members", "Role", "Visibility", "Id"):
-            table.add_column(column)
+            table.add_column(column, overflow="fold", no_wrap=column == "Id")
         for room in page.items:
             name = room.name or "(direct)"
             table.add_row(

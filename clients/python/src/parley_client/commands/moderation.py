@@ -100,7 +100,7 @@ def reports(room: Annotated[str | None, typer.Option(help="Of one room, as its m
         room_id = None if room is None else await _room(client, room)
         table = Table(box=None, pad_edge=False)
         for column in ("At", "Reason", "Resolution", "Room", "Message", "Report"):
-            table.add_column(column)
+            table.add_column(column, overflow="fold", no_wrap=column == "Id")
         cursor: str | None = None
         while True:
             page = await client.reports(room_id, limit=200, cursor=cursor)

@@ -21,8 +21,10 @@ from parley_client.tokens import FileStore
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# What is not a screen has no width: a pipe gets whole lines and whole ids.
+_WIDTH = None if sys.stdout.isatty() else 200
+out = Console(highlight=False, soft_wrap=True, width=_WIDTH)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Result = TypeVar("Result")
 
