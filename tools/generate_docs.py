@@ -325,7 +325,17 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "shapes": shapes,
     **{
         f"calls {tag}": partial(http_calls, tag)
-        for tag in ("accounts", "users", "rooms", "messages", "notifications", "presence", "moderation", "admin", "service")
+        for tag in (
+            "accounts",
+            "users",
+            "rooms",
+            "messages",
+            "notifications",
+            "presence",
+            "moderation",
+            "admin",
+            "service",
+        )
     },
     **{f"access {kind}": partial(access, kind) for kind in ("public", "private", "deleted")},
     "ranks": ranks,
