@@ -13,6 +13,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import OKPAlgorithm
+from nats.errors import FlushTimeoutError
 
 from parley_gateway.app import make_app
 from parley_gateway.deps import Parts
@@ -74,7 +75,7 @@ class FakeSubscription:
 
 
 class FakeBus:
-    """A link that carries nothing; `subscribed` holds the callback of each subject."""
+    """A link that carries nothing; `subscribed` holds the callback of each subject; a silent one answers no ping."""
 
     def __init__(self) -> None:
         self.restored: list[Callable[[], None]] = []
@@ -83,6 +84,7 @@ class FakeBus:
         self.fails: list[Exception] = []
         self.attempts: list[str] = []
         self.connected = True
+        self.silent = False
         self.subscribed: dict[str, Any] = {}
 
     @property
@@ -98,6 +100,8 @@ class FakeBus:
 
     async def flush(self, timeout: float) -> None:
         await asyncio.sleep(0)
+        if self.silent:
+            raise FlushTimeoutError
 
 
 class FakeLanes:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from uuid import UUID
 
 import msgspec
+import nats.errors
 import structlog
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -176,8 +177,12 @@ class Hubs:
             pending_bytes_limit=PENDING_BYTES,
         )
         if self._bus.connected:
-            # In a cluster other nodes may still not know of the interest; heads are what that is left to.
-            await self._bus.client.flush(timeout=2)
+            # In a cluster other nodes may still not know of the interest; heads are what that is left to, and a bus that
+            # does not answer now.
+            try:
+                await self._bus.client.flush(timeout=2)
+            except (nats.errors.Error, OSError) as error:
+                log.warning("hubs.unflushed", bucket=bucket_subject(*bucket), error=repr(error))
 
     # -- what comes from the bus
 
