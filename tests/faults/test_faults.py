@@ -7,18 +7,21 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from parley_auth.store import Transactions
+from parley_auth.store.revocations import Revoked
 from parley_messages.batch import Batch
 from parley_messages.domain.sending import check as check_send
 from parley_messages.store.send import SendStore
 from parley_shared.contracts.base import Actor
 from parley_shared.contracts.messages import Send
+from parley_shared.db.engine import make_engine
 from tests.conftest import GENEROUS, Suite
-from tests.faults.checker import check
-from tests.faults.traffic import Crowd
-from tests.protocol_client import Person, close_everything
+from tests.faults.traffic import PEOPLE, Crowd
+from tests.protocol_client import Person, close_everything, keep_open
 
 pytestmark = pytest.mark.fault
 
@@ -26,7 +29,7 @@ pytestmark = pytest.mark.fault
 @pytest.fixture(scope="module")
 def shaken() -> Iterator[Suite]:
     """A suite of its own, since it will be mistreated."""
-    running = Suite(2, {**GENEROUS, "PARLEY_MESSAGES": "2"})
+    running = Suite(2, {**GENEROUS, "PARLEY_MESSAGES": "2", "PARLEY_MESSAGES_CHANGES_PER_MINUTE": "off"})
     try:
         running.start()
         yield running
@@ -34,67 +37,103 @@ def shaken() -> Iterator[Suite]:
         running.remove()
 
 
+@pytest.fixture(scope="module")
+async def people(shaken: Suite) -> AsyncIterator[list[Person]]:
+    """Registered once: they meet in other rooms in each test."""
+    names = [(shaken.urls[number % 2], f"u{secrets.token_hex(6)}") for number in range(PEOPLE)]
+    found = [keep_open(await Person(*name).register()) for name in names]
+    yield found
+    for person in found:
+        await person.http.aclose()
+
+
 @pytest.fixture
-async def crowd(shaken: Suite) -> AsyncIterator[Crowd]:
-    """Six people in a room, talking, over both gateways."""
+async def crowd(shaken: Suite, people: list[Person]) -> AsyncIterator[Crowd]:
+    """At work, over both gateways."""
     shaken.until_ready()
-    people = [await Person(shaken.urls[number % 2], f"u{secrets.token_hex(6)}").register() for number in range(6)]
-    room = await people[0].room()
-    for person in people[1:]:
-        await person.call("POST", f"/rooms/{room}/join")
-    talking = Crowd(shaken, people, room)
-    await talking.start()
-    yield talking
+    yield await Crowd(shaken, people).start()
     await close_everything()
 
 
-@pytest.mark.parametrize("victim", ["gateway", "messages", "auth", "nats", "postgres"])
+@pytest.mark.parametrize("victim", ["gateway", "messages", "auth", "presence", "nats", "postgres"])
 async def test_kill_in_the_middle_of_traffic(shaken: Suite, crowd: Crowd, victim: str) -> None:
-    await asyncio.sleep(1)
-    sockets = [talker.socket for talker in crowd.talkers]
+    await crowd.until_more(60, within=30)
+    sockets = crowd.sockets
     before = shaken.run_json()
     killed = shaken.kill(victim, 0, signal.SIGKILL)
+    await crowd.remove_the_outsider()
     await crowd.until_more(60, within=30)
-    await asyncio.sleep(1)
-    records = await crowd.finish()
-    assert check(records) == []
-    assert sum(talker.resyncs for talker in crowd.talkers) == 0
-    # It was started again, and nothing else needed to be.
+    # It is started again, and nothing else needs to be.
     deadline = time.monotonic() + 10
     while killed in (after := {name: shaken.pids(name) for name in before if name not in ("urls", "launcher")})[victim]:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)
+    await crowd.until_more(60, within=30)
+    assert await crowd.finish() == []
+    assert sum(talker.resyncs for talker in crowd.talkers) == 0
     for name, pids in after.items():
         if name != victim:
             entries = before[name] if isinstance(before[name], list) else [before[name]]
             assert sorted(pids) == sorted(entry["pid"] for entry in entries), f"{name} was restarted too"
     if victim != "gateway":
-        assert all(socket is talker.socket for socket, talker in zip(sockets, crowd.talkers, strict=True)), (
-            "sockets did not stay open"
-        )
+        assert crowd.sockets == sockets, "sockets did not stay open"
     shaken.until_ready()
 
 
 async def test_nats_frozen_for_20_seconds(shaken: Suite, crowd: Crowd) -> None:
-    sockets = [talker.socket for talker in crowd.talkers]
+    sockets = crowd.sockets
     pid = shaken.pids("nats")[0]
     os.kill(pid, signal.SIGSTOP)
+    removing = asyncio.create_task(crowd.remove_the_outsider())
     try:
         await asyncio.sleep(20)
     finally:
         os.kill(pid, signal.SIGCONT)
+    await removing
     await crowd.until_more(60, within=30)
-    records = await crowd.finish()
-    assert check(records) == []
-    assert all(socket is talker.socket for socket, talker in zip(sockets, crowd.talkers, strict=True))
+    assert await crowd.finish() == []
+    assert crowd.sockets == sockets
     shaken.until_ready()
 
 
 async def test_postgres_restarted_in_good_order(shaken: Suite, crowd: Crowd) -> None:
     shaken.kill("postgres", 0, signal.SIGINT)
+    await crowd.remove_the_outsider()
     await crowd.until_more(60, within=30)
-    records = await crowd.finish()
-    assert check(records) == []
+    assert await crowd.finish() == []
+
+
+async def test_who_is_disabled_or_signed_out_while_nats_is_frozen_is_gone_within_a_minute(shaken: Suite) -> None:
+    shaken.until_ready()
+    people = [await Person(shaken.urls[number % 2], f"u{secrets.token_hex(6)}").register() for number in range(4)]
+    disabled, signed_out, *others = people
+    sockets = [await person.open() for person in people]
+    session = UUID(sockets[1].ready["session_id"])
+    engine = make_engine(shaken.run_json()["urls"]["postgres"], application_name="auth, unheard", pool_size=1)
+    pid = shaken.pids("nats")[0]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        # What auth writes, in its own words; the hint that would follow is lost.
+        async with Transactions(engine).begin() as store:
+            now, target = await store.now(), UUID(disabled.id)
+            await store.users.set_office(target, role="user", disabled_at=now)
+            await store.sessions.end_all(target)
+            everywhere = Revoked(target, None, await store.users.bump(target), "end")
+            await store.sessions.end(session)
+            await store.revocations.add([everywhere, Revoked(UUID(signed_out.id), session, 0, "end")], now)
+        began = time.monotonic()
+        await asyncio.sleep(5)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        await engine.dispose()
+    for socket in sockets[:2]:
+        assert await socket.until_closed(60 - (time.monotonic() - began)) == 4503
+    for person in (disabled, signed_out):
+        assert (await person.http.get("/users/me")).status_code == 401
+    for person, socket in zip(others, sockets[2:], strict=True):
+        assert socket.closed is None
+        await person.call("GET", "/users/me")
+    await close_everything()
 
 
 async def test_a_message_whose_replica_died_between_commit_and_publish_is_seen_within_six_seconds(
@@ -110,8 +149,8 @@ async def test_a_message_whose_replica_died_between_commit_and_publish_is_seen_w
     store = await SendStore.connect(shaken.run_json()["urls"]["postgres"], "a replica that dies")
     send = check_send(
         Send(
-            actor=Actor(user_id=_uuid(alice.id), session_id=_uuid(claims["id"]), role="user"),
-            room_id=_uuid(room),
+            actor=Actor(user_id=UUID(alice.id), session_id=UUID(claims["id"]), role="user"),
+            room_id=UUID(room),
             client_msg_id="the last words",
             body="the last words",
         )
@@ -126,12 +165,6 @@ async def test_a_message_whose_replica_died_between_commit_and_publish_is_seen_w
     assert time.monotonic() - began < 6.5
     assert socket.events(f"room:{room}")[-1]["event"]["message"]["body"] == "the last words"
     await close_everything()
-
-
-def _uuid(text: str) -> Any:
-    from uuid import UUID
-
-    return UUID(text)
 
 
 async def test_history_survives_a_restart_of_everything(shaken: Suite) -> None:
