@@ -322,14 +322,6 @@ async def test_a_subscription_that_failed_is_tried_again(suite: Suite, failure: 
     assert listener.got == [1]
 
 
-async def test_who_comes_while_the_bus_is_frozen_is_a_reader_all_the_same(suite: Suite) -> None:
-    suite.bus.silent = True
-    listener = await suite.listen(ROOM)
-    suite.bus.silent = False
-    await suite.say(ROOM)
-    assert listener.got == [1]
-
-
 async def test_a_reader_that_is_further_back_than_the_hub_remembers_is_told(suite: Suite) -> None:
     await suite.listen(ROOM)
     for _ in range(RING_EVENTS + 1):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Coroutine
 from uuid import UUID
 
 import msgspec
-import nats.errors
 import structlog
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -137,7 +136,12 @@ class Hubs:
             hub.leave(reader, to_seq)
 
     async def _warm(self, positions: dict[str, int], cold: list[str]) -> None:
-        """Subscribe first, then ask for heads: what is committed in between arrives either way."""
+        """Subscribe first, then ask for heads: what is committed in between arrives either way.
+
+        Both go over one connection, so the server has the subscription before the question. Nothing waits for it: nats-py's
+        `flush`, when it times out, leaves behind what ends its reading once the server answers after all. In a cluster
+        other nodes may still not know of the interest; the heads that come every few seconds are what that is left to.
+        """
         # The hubs come before the subscriptions, so that the sweep does not leave a bucket that is about to be used.
         for stream in cold:
             if stream not in self._hubs:
@@ -176,13 +180,6 @@ class Hubs:
             pending_msgs_limit=PENDING_MESSAGES,
             pending_bytes_limit=PENDING_BYTES,
         )
-        if self._bus.connected:
-            # In a cluster other nodes may still not know of the interest; heads are what that is left to, and a bus that
-            # does not answer now.
-            try:
-                await self._bus.client.flush(timeout=2)
-            except (nats.errors.Error, OSError) as error:
-                log.warning("hubs.unflushed", bucket=bucket_subject(*bucket), error=repr(error))
 
     # -- what comes from the bus
 

@@ -236,7 +236,10 @@ class Watches:
     # -- the bus
 
     async def _subscribe(self, found: _List) -> None:
-        """Before asking: what changes in between arrives either way. Raises Refused: UNAVAILABLE."""
+        """Before asking, over the same connection (see Hubs): what changes in between arrives either way.
+
+        Raises Refused: UNAVAILABLE.
+        """
         async with self._subscribing:
             missing = [
                 bucket for bucket, users in self._in_bucket.items() if users and bucket not in self._subscriptions
@@ -248,8 +251,6 @@ class Watches:
                     self._subscriptions[bucket] = await self._bus.client.subscribe(
                         bucket_subject("presence", bucket), cb=self._on_message
                     )
-                if self._bus.connected:
-                    await self._bus.client.flush(timeout=2)
             except (NatsError, OSError, TimeoutError):
                 raise unavailable("The message bus is away for the moment; try again.") from None
 
