@@ -156,7 +156,7 @@ class Talker:
     async def _besides(self, number: int) -> None:
         """Something else, now and then."""
         besides = (self.draft, self.edit, self.edit, self.delete, self.react, self.react, self.take_back)
-        if self._chance.random() < 0.4:
+        if self._chance.random() < 0.7:
             await self._chance.choice(besides)()
         if number % 12 == 0:
             await self.reply(f"{self.name} replies {number}")

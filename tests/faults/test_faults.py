@@ -184,3 +184,12 @@ async def test_history_survives_a_restart_of_everything(shaken: Suite) -> None:
     assert again.seqs(f"room:{room}") == [ack["seq"] for ack in acks[10:]]
     assert [message["body"] for message in await alice.history(room)] == [f"line {number}" for number in range(20)]
     await close_everything()
+
+
+async def test_nothing_of_all_this_was_a_bug_of_ours(shaken: Suite) -> None:
+    names = [path.stem for path in (shaken.home / "logs").iterdir()]
+    errors = [line for name in names for line in shaken.logs(name) if line.get("level") in ("error", "critical")]
+    # An answer that comes when nobody may be waiting for it any more is refused by NATS, which is as it should be.
+    assert [
+        line for line in errors if 'permissions violation for publish to "_inbox_' not in line.get("error", "")
+    ] == []
