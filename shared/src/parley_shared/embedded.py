@@ -7,6 +7,7 @@ extra `parley-shared[embedded]`.
 import json
 import os
 import pwd
+import random
 import socket
 import stat
 import subprocess
@@ -39,11 +40,24 @@ DATABASE = "parley"
 ADMIN = "postgres"
 
 
+PORTS = (10_000, 31_000)
+
+
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that is free at this moment.
+
+    It lies below those from which the system serves outgoing connections: one of these would be taken by chance before it is
+    used, or while a process that has it is being restarted.
+    """
+    for _ in range(500):
+        port = random.randint(*PORTS)  # noqa: S311 — not a secret
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError(f"no port between {PORTS[0]} and {PORTS[1]} is free")
 
 
 def port_is_taken(host: str, port: int) -> bool:
