@@ -1,10 +1,10 @@
-"""A running replica of messages with everything real but auth, which a small stand-in answers for behind its contract."""
+"""A running replica of messages with everything real but auth and media, which small stand-ins answer for behind their contracts."""
 
 import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
@@ -16,6 +16,7 @@ import pytest_asyncio
 
 from parley_messages.app import run
 from parley_messages.epoch import Epoch
+from parley_messages.keys import RoomKeys
 from parley_messages.publisher import LivePublisher
 from parley_messages.retention import RetentionJob
 from parley_messages.settings import Settings
@@ -27,27 +28,17 @@ from parley_shared.audit import new_key
 from parley_shared.contracts import conversation as said
 from parley_shared.contracts import messages as contract
 from parley_shared.contracts import moderation
-from parley_shared.contracts.auth import (
-    CONFIRM_TOKEN,
-    KNOWN_USERS,
-    RECEIPTS_OFF,
-    RESOLVE_NAMES,
-    USER_ROLES,
-    Confirmed,
-    ConfirmToken,
-    NamedUsers,
-    UserIds,
-    UserNames,
-    UserRoles,
-)
 from parley_shared.contracts.base import Actor, Empty, Role
 from parley_shared.contracts.erasure import ERASE_MESSAGES, Erase
 from parley_shared.contracts.frames import Event
+from parley_shared.crypto.wrapping import new_line
 from parley_shared.db.bootstrap import bootstrap
 from parley_shared.errors import Code, Refused
 from parley_shared.ids import new_id
 from parley_shared.messaging.connection import Bus
-from parley_shared.messaging.rpc import RpcClient, RpcServer
+from parley_shared.messaging.rpc import RpcClient
+
+from .peers import GOOD_TOKEN, Gallery, People, stand_in_for_auth, stand_in_for_media
 
 if TYPE_CHECKING:
     # As a plugin it must be pytest that imports it first.
@@ -55,7 +46,6 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["parley_shared.testing.fixtures"]
 
-GOOD_TOKEN = "the only one that the stand-in for auth knows"
 AUDIT_KEY = new_key()
 COUNTED = "test of how many statements"
 _decode_event = msgspec.json.Decoder(Event).decode
@@ -69,16 +59,6 @@ def refused(code: Code) -> Iterator[Any]:
     assert caught.value.code == code, caught.value
 
 
-@dataclass
-class People:
-    """What the stand-in for auth knows: ids that nobody has, usernames, and who wants no receipts."""
-
-    unknown: set[UUID] = field(default_factory=set)
-    names: dict[str, UUID] = field(default_factory=dict)
-    receipts_off: set[UUID] = field(default_factory=set)
-    roles: dict[UUID, Role] = field(default_factory=dict)
-
-
 class Suite:
     """What a test speaks through: the gateway's RPC client, with a method for each thing that tests do often."""
 
@@ -86,10 +66,19 @@ class Suite:
     token = GOOD_TOKEN
 
     def __init__(
-        self, rpc: RpcClient, auth: RpcClient, database: asyncpg.Pool, people: "People", retention: RetentionJob
+        self,
+        rpc: RpcClient,
+        auth: RpcClient,
+        media: RpcClient,
+        database: asyncpg.Pool,
+        people: People,
+        gallery: Gallery,
+        retention: RetentionJob,
     ) -> None:
         self.rpc = rpc
         self.auth = auth
+        self.media = media
+        self.gallery = gallery
         self.retention = retention
         self.database = database
         self.unknown = people.unknown
@@ -330,48 +319,34 @@ def people() -> People:
 
 @pytest_asyncio.fixture(scope="session")
 async def auth(nats: "Nats", people: People) -> AsyncIterator[RpcClient]:
-    """Stands in for auth: everybody exists who was not declared unknown. What it asks others goes through the client."""
-    bus = nats.bus("auth")
-    await bus.connect()
-    server = RpcServer(bus, service="auth", version="0.0.0", outage=lambda _error: False)
+    async with stand_in_for_auth(nats, people) as rpc:
+        yield rpc
 
-    async def known(request: UserIds) -> UserIds:
-        return UserIds(ids=[user_id for user_id in request.ids if user_id not in people.unknown])
 
-    async def resolve(request: UserNames) -> NamedUsers:
-        return NamedUsers(ids={name: people.names[name] for name in request.names if name in people.names})
+@pytest.fixture(scope="session")
+def gallery() -> Gallery:
+    return Gallery()
 
-    async def quiet(request: UserIds) -> UserIds:
-        return UserIds(ids=[user_id for user_id in request.ids if user_id in people.receipts_off])
 
-    async def roles(request: UserIds) -> UserRoles:
-        return UserRoles(
-            roles={user: people.roles.get(user, "user") for user in request.ids if user not in people.unknown}
-        )
+@pytest_asyncio.fixture(scope="session")
+async def media(nats: "Nats", gallery: Gallery) -> AsyncIterator[RpcClient]:
+    async with stand_in_for_media(nats, gallery) as rpc:
+        yield rpc
 
-    async def confirm(request: ConfirmToken) -> Confirmed:
-        if request.token != GOOD_TOKEN:
-            raise Refused(Code.BAD_TOKEN, "The access token is not one of ours.")
-        return Confirmed(role=people.roles.get(request.actor.user_id, "user"))
 
-    server.serve(USER_ROLES, roles)
-    server.serve(CONFIRM_TOKEN, confirm)
-    server.serve(KNOWN_USERS, known)
-    server.serve(RESOLVE_NAMES, resolve)
-    server.serve(RECEIPTS_OFF, quiet)
-    await server.start()
-    rpc = RpcClient(bus)
-    await rpc.start()
-    yield rpc
-    await server.stop()
-    await bus.close()
+@pytest.fixture(scope="session")
+def wrapping_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that seals the rooms of these tests."""
+    path = tmp_path_factory.mktemp("secrets") / "wrapping-key"
+    path.write_text(new_line())
+    return path
 
 
 Replica = Callable[..., Awaitable[asyncio.Event]]
 
 
 @contextlib.asynccontextmanager
-async def replica(postgres: "Postgres", nats: "Nats", **settings: Any) -> AsyncIterator[None]:
+async def replica(postgres: "Postgres", nats: "Nats", key_file: Path, **settings: Any) -> AsyncIterator[None]:
     """One process's worth of messages, until the block ends."""
     stop = asyncio.Event()
     task = asyncio.create_task(
@@ -388,6 +363,7 @@ async def replica(postgres: "Postgres", nats: "Nats", **settings: Any) -> AsyncI
                     "rate_limit_admin": None,
                     "heads_seconds": 0.5,
                     "audit_key": AUDIT_KEY,
+                    "wrapping_key": f"file:{key_file}",
                     **settings,
                 },
             ),
@@ -402,9 +378,9 @@ async def replica(postgres: "Postgres", nats: "Nats", **settings: Any) -> AsyncI
 
 
 @pytest.fixture(scope="session")
-def start_replica(postgres: "Postgres", nats: "Nats") -> Any:
+def start_replica(postgres: "Postgres", nats: "Nats", wrapping_key: Path) -> Any:
     """`async with start_replica(**settings)`: a further replica of the same suite."""
-    return lambda **settings: replica(postgres, nats, **settings)
+    return lambda **settings: replica(postgres, nats, wrapping_key, **settings)
 
 
 async def _until_ready(rpc: RpcClient) -> None:
@@ -446,7 +422,11 @@ async def retention(postgres: "Postgres", nats: "Nats") -> AsyncIterator[Retenti
     bus = nats.bus("messages")
     await bus.connect()
     database = await Database.connect(
-        await postgres.migrated("messages"), application_name="retention", size=2, on_connect=Epoch().check
+        await postgres.migrated("messages"),
+        application_name="retention",
+        size=2,
+        on_connect=Epoch().check,
+        keys=RoomKeys(None),
     )
     yield RetentionJob(database, LivePublisher(bus, TailCache()), lambda: None, f"test {new_id()}")
     await database.close()
@@ -461,12 +441,15 @@ async def suite(
     gateway: RpcClient,
     admin_pool: asyncpg.Pool,
     people: People,
+    media: RpcClient,
+    gallery: Gallery,
+    wrapping_key: Path,
     retention: RetentionJob,
 ) -> AsyncIterator[Suite]:
     """One replica that runs for all tests of this process; of the global roles only moderators have a rate limit."""
-    async with replica(postgres, nats):
+    async with replica(postgres, nats, wrapping_key):
         await _until_ready(gateway)
-        yield Suite(gateway, auth, admin_pool, people, retention)
+        yield Suite(gateway, auth, media, admin_pool, people, gallery, retention)
 
 
 @pytest_asyncio.fixture
@@ -510,7 +493,11 @@ async def sessions(postgres: "Postgres", suite: Suite) -> AsyncIterator[Sessions
     """The use cases of sessions on connections of their own, so that their statements can be told from everybody else's."""
     epoch = Epoch()
     database = await Database.connect(
-        await postgres.migrated("messages"), application_name=COUNTED, size=1, on_connect=epoch.check
+        await postgres.migrated("messages"),
+        application_name=COUNTED,
+        size=1,
+        on_connect=epoch.check,
+        keys=RoomKeys(None),
     )
     yield Sessions(database, epoch, TailCache())
     await database.close()

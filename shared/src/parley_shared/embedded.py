@@ -20,6 +20,7 @@ import asyncpg
 
 from parley_shared.contracts.base import SERVICES
 from parley_shared.messaging.permissions import permissions
+from parley_shared.settings import SECOND
 
 POSTGRES_SETTINGS = {
     "listen_addresses": "'127.0.0.1'",
@@ -28,6 +29,8 @@ POSTGRES_SETTINGS = {
     "shared_buffers": "'256MB'",
     "max_wal_size": "'2GB'",
     "wal_compression": "on",
+    # For whoever receives WAL (parley-local backup) and is held up for a moment.
+    "wal_keep_size": "'512MB'",
     "checkpoint_timeout": "'15min'",
     "timezone": "'UTC'",
     "log_timezone": "'UTC'",
@@ -183,9 +186,13 @@ def _beside_python(name: str) -> str:
 
 
 def nats_config(*, port: int, monitor_port: int, store: Path, passwords: dict[str, str]) -> str:
-    """A server's configuration: JetStream, and a user for each service with exactly its contracts' permissions."""
+    """A server's configuration: JetStream, and a user for each service with exactly its contracts' permissions; two where there is a
+    password for a second one."""
     users = [
-        {"user": service, "password": passwords[service], "permissions": permissions(service)} for service in SERVICES
+        {"user": user, "password": passwords[user], "permissions": permissions(service)}
+        for service in SERVICES
+        for user in (service, service + SECOND)
+        if user in passwords
     ]
     users.append({"user": OPERATOR, "password": passwords[OPERATOR]})
     return json.dumps(
@@ -211,18 +218,24 @@ def nats_command(config: Path) -> list[str]:
 
 
 def s3_command(data: Path, config: Path, port: int, inner_ports: list[int]) -> list[str]:
-    """SeaweedFS with everything in one process. `port` is for us; it wants seven more for talking to itself."""
+    """SeaweedFS with everything in one process. `port` is for us; it wants nine more for talking to itself.
+
+    What it would listen on besides, at ports of its own choice, is off: two of them on one machine would take them from each other.
+    It takes no file where no more volumes may be begun, and each bucket begins one: left to itself it allows one for each gigabyte that
+    is free, on a large disk.
+    """
     names = (
         "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc", "s3.port.grpc",
+        "admin.port", "admin.port.grpc",
     )  # fmt: skip
     return [
         _beside_python("weed"), "-logtostderr=true", "mini", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-        f"-s3.port={port}", f"-s3.config={config}", "-s3.port.iceberg=0", "-webdav=false", "-admin.ui=false",
-        *[f"-{name}={inner}" for name, inner in zip(names, inner_ports, strict=True)],
+        f"-s3.port={port}", f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-webdav=false", "-admin.ui=false",
+        "-master.telemetry=false", "-master.volumeSizeLimitMB=128", "-volume.max=1000", *[f"-{name}={inner}" for name, inner in zip(names, inner_ports, strict=True)],
     ]  # fmt: skip
 
 
-S3_INNER_PORTS = 7
+S3_INNER_PORTS = 9
 
 
 def s3_config(access_key: str, secret_key: str) -> str:

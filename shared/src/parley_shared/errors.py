@@ -39,6 +39,9 @@ class Code(StrEnum):
     LAST_ADMIN = "last_admin"
     TOO_LARGE = "too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    BAD_IMAGE = "bad_image"
+    BAD_RANGE = "bad_range"
+    TOO_SLOW = "too_slow"
     RATE_LIMITED = "rate_limited"
     TOO_MANY_CONNECTIONS = "too_many_connections"
     RESYNC = "resync"
@@ -78,6 +81,9 @@ STATUS: dict[Code, HTTPStatus] = {
     Code.LAST_ADMIN: HTTPStatus.CONFLICT,
     Code.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Code.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Code.BAD_IMAGE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Code.BAD_RANGE: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+    Code.TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
     Code.RATE_LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
     Code.TOO_MANY_CONNECTIONS: HTTPStatus.TOO_MANY_REQUESTS,
     Code.RESYNC: HTTPStatus.GONE,

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from parley_shared import metrics
 from parley_shared.contracts.base import Empty, Readiness
 
 log = structlog.get_logger(__name__)
@@ -39,8 +40,13 @@ class Health:
 
     async def readiness(self, _request: Empty | None = None) -> Readiness:
         reasons = ["draining"] if self.draining else []
-        results = await asyncio.gather(*(self._run(name, check) for name, check in self._checks.items()))
+        # Somebody may ask while the process is still being put together, and another check may come before these have answered.
+        checks = dict(self._checks)
+        results = await asyncio.gather(*(self._run(name, check) for name, check in checks.items()))
+        for name, result in zip(checks, results, strict=True):
+            metrics.checks.labels(name).set(result is None)
         reasons += [result for result in results if result is not None]
+        metrics.ready.set(not reasons)
         return Readiness(
             service=self._service, version=self._version, instance=self._instance, ready=not reasons, reasons=reasons
         )
@@ -64,10 +70,12 @@ class Health:
             body = {"ready": state.ready, "service": state.service, "version": state.version, "reasons": state.reasons}
             return JSONResponse(body, status_code=200 if state.ready else 503)
 
-        async def metrics(_request: Request) -> Response:
+        async def figures(_request: Request) -> Response:
+            # Whether it is ready is one of them.
+            await self.readiness()
             return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-        return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)])
+        return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", figures)])
 
 
 class _QuietServer(uvicorn.Server):

@@ -81,6 +81,34 @@ ACCESS_MINUTES = 1_440
 """Minutes for which an admin may be granted a room's content, at most."""
 RETENTION_DAYS = 3_650
 """Days that a room may keep its messages, at most, if not for ever."""
+UPLOAD_BYTES = 10_485_760
+"""Bytes of an uploaded file, whatever Content-Length says."""
+UPLOAD_ENVELOPE_BYTES = 65_536
+"""Bytes of an upload's body besides the file: boundaries, headers of parts, other fields."""
+TRANSFER_SECONDS = 600
+"""Seconds that the bytes of one upload may take to come, or those of one image to go."""
+UPLOAD_PACE = 8_192
+"""Bytes a second that an upload must bring, waiting for S3 not counted."""
+UPLOAD_PAUSE_SECONDS = 10
+"""Seconds that an upload may fall behind that pace, or stand still."""
+IMAGE_PIXELS = 25_000_000
+"""Pixels of an image, and of each frame of an animation."""
+ANIMATION_FRAMES = 300
+"""Frames of an animation."""
+ANIMATION_PIXELS = 100_000_000
+"""Pixels of all frames of an animation together."""
+THUMBNAIL_SIZES = (64, 320, 1280)
+"""Pixels of the longer side of an image's thumbnails; what is smaller is not enlarged."""
+MESSAGE_IMAGES = 10
+"""Images in one message."""
+IMAGE_UNUSED_HOURS = 48
+"""Hours after which an image that no message carries is erased."""
+SEARCH_CHARS = 200
+"""Characters in a search."""
+SEARCH_TERMS = 16
+"""Words, phrases and filters in a search."""
+SEARCH_PAGE = 50
+"""Hits in a page of a search at most; a larger `limit` gets shorter pages, and `next`."""
 EVENT_BUCKETS = 64
 """Buckets of JetStream subjects."""
 LIVE_BUCKETS = 256

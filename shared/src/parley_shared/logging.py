@@ -5,7 +5,10 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
+import asyncpg
 import structlog
+
+from parley_shared.telemetry import trace_id
 
 
 def configure_logging(*, service: str, instance: str, level: str, log_format: str) -> None:
@@ -15,11 +18,14 @@ def configure_logging(*, service: str, instance: str, level: str, log_format: st
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
+        _without_values,
     ]
 
     def who(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         event["service"] = service
         event["instance"] = instance
+        if (trace := trace_id()) is not None:
+            event["trace_id"] = trace
         return event
 
     renderer: Any = (
@@ -46,5 +52,21 @@ def configure_logging(*, service: str, instance: str, level: str, log_format: st
     root.setLevel(level.upper())
     for noisy in ("uvicorn.access", "alembic.runtime.migration", "sqlalchemy.engine"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # They write down addresses of requests, and a signed one is a key to an object.
+    for telltale in ("httpx2", "httpcore2"):
+        logging.getLogger(telltale).setLevel(logging.WARNING)
+    # What somebody has sent that cannot be read is answered, and no fault of ours.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     # uvicorn repeats on INFO what we log ourselves, with a client's address in clear.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
+def _without_values(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """PostgreSQL says which row it would not have, and a row is what people wrote. SQLAlchemy's errors: see db.engine."""
+    found = event.get("exc_info")
+    error = sys.exc_info()[1] if found is True else found[1] if isinstance(found, tuple) else found
+    while isinstance(error, BaseException):
+        if isinstance(error, asyncpg.PostgresError):
+            error.detail = None
+        error = error.__cause__ or error.__context__
+    return event

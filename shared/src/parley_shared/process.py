@@ -11,6 +11,7 @@ import structlog
 import uvloop
 from pydantic import ValidationError
 
+from parley_shared import metrics, telemetry
 from parley_shared.db import migrate
 from parley_shared.health import LoopWatchdog
 from parley_shared.logging import configure_logging
@@ -21,6 +22,8 @@ log = structlog.get_logger(__name__)
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
 FROZEN_AFTER_S = 30.0
+CRASHED = 70
+"""The exit code after a bug (EX_SOFTWARE of sysexits.h)."""
 
 
 def service_version(service: str) -> str:
@@ -31,7 +34,8 @@ def service_version(service: str) -> str:
 def main(
     service: str, settings_type: type[Settings], run: Callable[[Settings, asyncio.Event], Awaitable[None]]
 ) -> None:
-    """`parley-<service>` runs it until a signal comes; `parley-<service> migrate` brings its schema up to date.
+    """`parley-<service>` runs it until a signal comes; `parley-<service> migrate` brings its schema up to date, and
+    `parley-<service> wait` returns once somebody has.
 
     run: gets the settings and an event that is set when the process is told to stop; it returns when all is closed.
     """
@@ -45,17 +49,28 @@ def main(
     configure_logging(
         service=service, instance=settings.instance, level=settings.log_level, log_format=settings.log_format
     )
-    if sys.argv[1:] == ["migrate"]:
+    if sys.argv[1:] in (["migrate"], ["wait"]):
         if not isinstance(settings, DatabaseSettings):
             sys.stderr.write(f"{service} owns no schema.\n")
             raise SystemExit(64)
+        if sys.argv[1] == "wait":
+            migrate.run_wait(service, settings.postgres_url.get_secret_value())
+            return
         migrate.run(service, (settings.migrate_url or settings.postgres_url).get_secret_value())
-        log.info("migrated", revision=migrate.head_revision(service))
+        log.info("schema.migrated", revision=migrate.head_revision(service))
         return
     if sys.argv[1:]:
-        sys.stderr.write(f"usage: parley-{service} [migrate]\n")
+        sys.stderr.write(f"usage: parley-{service} [migrate | wait]\n")
         raise SystemExit(64)
-    uvloop.run(_run(service, settings, run))
+    end_tracing = telemetry.start(service, service_version(service), settings)
+    try:
+        uvloop.run(_run(service, settings, run))
+    except Exception:
+        # Python's own traceback would be a hundred lines in a log of one line an event.
+        log.exception("process.crashed")
+        raise SystemExit(CRASHED) from None
+    finally:
+        end_tracing()
 
 
 async def _run(service: str, settings: Settings, run: Callable[[Settings, asyncio.Event], Awaitable[None]]) -> None:
@@ -64,6 +79,10 @@ async def _run(service: str, settings: Settings, run: Callable[[Settings, asynci
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     LoopWatchdog(loop, FROZEN_AFTER_S).start()
-    log.info("starting", version=service_version(service))
+    version = service_version(service)
+    metrics.build.labels(version).set(1)
+    log.info("process.starting", version=version)
+    sampling = asyncio.create_task(metrics.sample_lag(), name="loop-lag")
     await run(settings, stop)
-    log.info("stopped")
+    sampling.cancel()
+    log.info("process.stopped")

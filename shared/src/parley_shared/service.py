@@ -12,14 +12,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from parley_shared.contracts.base import Empty, Readiness, Rpc, Service
 from parley_shared.db.engine import invalidate_on_outage, is_outage, make_engine
-from parley_shared.db.migrate import head_revision
+from parley_shared.db.migrate import shortcoming
 from parley_shared.health import Health, internal_port
 from parley_shared.messaging.connection import Bus
 from parley_shared.messaging.rpc import RpcClient, RpcServer
+from parley_shared.metrics import job_runs, watch_engine
 from parley_shared.process import service_version
 from parley_shared.settings import DatabaseSettings, ServiceSettings
 
 log = structlog.get_logger(__name__)
+
+AFTER_FAILURE_S = 1.0
+"""How long a job waits at least before it tries again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Running:
         """Start answering: all verbs registered before, and readiness."""
         self.server.serve(ready, self.health.readiness)
         await self.server.start()
-        log.info("ready")
+        log.info("process.ready")
 
 
 @asynccontextmanager
@@ -47,7 +51,8 @@ async def running(service: Service, settings: ServiceSettings) -> AsyncIterator[
         settings.nats_url,
         name=f"parley-{service} {settings.instance}",
         user=settings.nats_user,
-        password=settings.nats_password.get_secret_value(),
+        password=settings.nats_secret,
+        ca=settings.nats_ca,
     )
 
     async def connected() -> str | None:
@@ -58,7 +63,7 @@ async def running(service: Service, settings: ServiceSettings) -> AsyncIterator[
         await bus.connect()
         rpc = RpcClient(bus)
         await rpc.start()
-        server = RpcServer(bus, service=service, version=version, outage=is_outage)
+        server = RpcServer(bus, service=service, version=version, outage=is_outage, instance=settings.instance)
         try:
             yield Running(bus, rpc, server, health)
         finally:
@@ -76,12 +81,12 @@ async def database(service: Service, settings: DatabaseSettings, health: Health)
         pool_size=settings.pool_size,
     )
     invalidate_on_outage(engine)
-    wanted = head_revision(service)
+    watch_engine(engine)
 
     async def migrated() -> str | None:
         async with engine.connect() as connection:
             found = await connection.scalar(text(f"SELECT version_num FROM {service}.alembic_version"))  # noqa: S608 — our own name
-        return None if found == wanted else f"the schema is at {found}, this code needs {wanted}"
+        return shortcoming(service, found)
 
     health.add("database", migrated)
     try:
@@ -91,13 +96,20 @@ async def database(service: Service, settings: DatabaseSettings, health: Health)
 
 
 async def repeat(name: str, seconds: float, work: Callable[[], Awaitable[Any]]) -> None:
-    """Run a job for ever, `seconds` after the end of its last run. What it raises is logged, and it goes on."""
+    """Run a job for ever, `seconds` after the end of its last run. What it raises is logged, and it goes on, not at once: what
+    failed would most likely fail again."""
     while True:
+        pause = seconds
         try:
             await work()
         except Exception as error:
+            pause = max(seconds, AFTER_FAILURE_S)
             if is_outage(error):
+                job_runs.labels(name, "outage").inc()
                 log.warning("job.outage", job=name, error=repr(error))
             else:
+                job_runs.labels(name, "failed").inc()
                 log.exception("job.failed", job=name)
-        await asyncio.sleep(seconds)
+        else:
+            job_runs.labels(name, "ok").inc()
+        await asyncio.sleep(pause)

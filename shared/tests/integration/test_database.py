@@ -1,6 +1,7 @@
 """Roles, schemas and migrations on a real PostgreSQL, for a service that exists in this file alone."""
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,10 +10,11 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
-from parley_shared.db.bootstrap import OWNERS, Passwords, bootstrap
+from parley_shared.db.bootstrap import OWNERS, Passwords, bootstrap, given
 from parley_shared.db.engine import invalidate_on_outage, is_outage, make_engine
-from parley_shared.db.migrate import head_revision, migrate
+from parley_shared.db.migrate import head_revision, migrate, shortcoming, wait
 from parley_shared.ids import new_id
 from parley_shared.testing.fixtures import Postgres
 
@@ -183,3 +185,108 @@ async def test_a_wrong_statement_is_a_bug_and_no_outage(thing: Thing) -> None:
             assert not is_outage(caught.value)
     finally:
         await engine.dispose()
+
+
+async def test_a_newer_schema_will_do_and_an_older_one_will_not(thing: Thing) -> None:
+    await thing.bootstrap()
+    await migrate(thing.name, thing.owner_url)
+    assert shortcoming(thing.name, "0002") is None
+    # Of the next release, which has migrated already while this one's replicas are being replaced.
+    assert shortcoming(thing.name, "0003") is None
+    assert shortcoming(thing.name, "0001") == "the schema is at 0001, this code needs 0002"
+    assert shortcoming(thing.name, None) == "the schema is at None, this code needs 0002"
+
+
+async def test_who_waits_for_a_schema_goes_on_once_it_is_there(thing: Thing) -> None:
+    waiting = asyncio.create_task(wait(thing.name, thing.worker_url))  # the role is not there either
+    await thing.bootstrap()
+    async with connected(thing.worker_url):
+        assert not waiting.done()
+    await migrate(thing.name, thing.owner_url)
+    async with asyncio.timeout(20):
+        await waiting
+
+
+def addresses() -> dict[str, str]:
+    """What the bootstrap is given for all services."""
+    return {
+        f"PARLEY_{service.upper()}_{setting}": f"postgresql://{role}:{quote(f'secret/{role}', safe='')}@somewhere:5432/parley"
+        for service in OWNERS
+        for setting, role in (("POSTGRES_URL", f"parley_{service}"), ("MIGRATE_URL", f"parley_{service}_owner"))
+    }
+
+
+def test_passwords_are_taken_from_the_addresses_that_services_use() -> None:
+    assert given(addresses()) == {
+        service: Passwords(f"secret/parley_{service}_owner", f"secret/parley_{service}") for service in OWNERS
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "",
+        "postgresql://somewhere/parley",
+        "postgresql://parley_auth@somewhere/parley",
+        "postgresql://auth:x@somewhere/parley",
+    ],
+)
+def test_an_address_that_is_missing_or_another_roles_is_named(wrong: str) -> None:
+    with pytest.raises(ValueError, match="PARLEY_AUTH_POSTGRES_URL"):
+        given({**addresses(), "PARLEY_AUTH_POSTGRES_URL": wrong})
+
+
+async def test_no_error_of_an_engine_tells_a_row(thing: Thing) -> None:
+    await thing.bootstrap()
+    await migrate(thing.name, thing.owner_url)
+    engine = make_engine(thing.worker_url, application_name="test", pool_size=1)
+    secret = "what\nsomebody wrote"
+    async with engine.begin() as connection:
+        await connection.execute(text(f"INSERT INTO {thing.name}.things (id, label) VALUES (1, 'x')"))
+    with pytest.raises(DBAPIError) as failed:
+        async with engine.begin() as connection:
+            await connection.execute(
+                text(f"INSERT INTO {thing.name}.things (id, label) VALUES (CAST(:id AS int), CAST(:label AS text))"),
+                {"id": None, "label": secret},
+            )
+    await engine.dispose()
+    told = "".join(traceback.format_exception(failed.value)) + repr(failed.value)
+    assert "null value in column" in told
+    assert "somebody wrote" not in told
+
+
+async def test_the_worker_has_a_second_role_that_does_the_same_while_the_first_goes_on(thing: Thing) -> None:
+    await thing.bootstrap()
+    await migrate(thing.name, thing.owner_url)
+    first_url, first = thing.worker_url, thing.passwords
+    async with connected(first_url) as before:
+        thing.passwords = Passwords(first.owner, "another one", second=True)
+        await thing.bootstrap()
+        second_url = thing.worker_url.replace(f"parley_{thing.name}:", f"parley_{thing.name}_2:")
+        async with connected(second_url) as after, connected(first_url) as still:
+            for number, worker in enumerate((before, after, still)):
+                await worker.execute(f"INSERT INTO {thing.name}.things (id) VALUES ({number})")
+                assert await worker.fetchval(f"SELECT {thing.name}.one()") == 1
+                assert await worker.fetchval(f"SELECT nextval('{thing.name}.numbers')") == number + 1
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await worker.execute(f"CREATE TABLE {thing.name}.more (id int)")
+        # And back: the first gets a new password, the second goes on.
+        thing.passwords = Passwords(first.owner, "a third one")
+        await thing.bootstrap()
+        async with connected(second_url), connected(thing.worker_url):
+            pass
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await asyncpg.connect(first_url)
+
+
+def test_a_service_signs_in_as_either_of_its_roles_and_as_no_other() -> None:
+    place = "localhost/parley"
+    environment = {
+        f"PARLEY_{service.upper()}_{setting}": f"postgresql://parley_{service}{end}:secret@{place}"
+        for service in OWNERS
+        for setting, end in (("POSTGRES_URL", "_2"), ("MIGRATE_URL", "_owner"))
+    }
+    assert all(passwords.second for passwords in given(environment).values())
+    environment["PARLEY_AUTH_POSTGRES_URL"] = f"postgresql://parley_auth_3:secret@{place}"
+    with pytest.raises(ValueError, match="parley_auth or parley_auth_2"):
+        given(environment)

@@ -90,6 +90,16 @@ def test_a_cluster_is_made_once_and_belongs_to_who_runs_it(tmp_path: Path) -> No
     assert [path.name for path in data.parent.iterdir()] == ["postgres"], "the password's file is gone"
 
 
+def listening(pid: int) -> set[int]:
+    """TCP ports on which a process listens."""
+    mine = {
+        os.readlink(f"/proc/{pid}/fd/{fd}").removeprefix("socket:[").removesuffix("]")
+        for fd in os.listdir(f"/proc/{pid}/fd")
+    }
+    rows = [row.split() for name in ("tcp", "tcp6") for row in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    return {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A" and row[9] in mine}
+
+
 def test_s3_starts_refuses_strangers_and_stops(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     config = tmp_path / "s3.json"
@@ -114,6 +124,7 @@ def test_s3_starts_refuses_strangers_and_stops(tmp_path: Path) -> None:
 
     try:
         until(refuses)
+        assert listening(process.pid) <= {port, *inner}, "a second one on this machine would find its ports taken"
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)

@@ -57,6 +57,18 @@ async def test_everything_that_is_missing_is_told() -> None:
     assert state.reasons == ["two: it is away", "three: ValueError('odd')", "four: no answer within a second"]
 
 
+async def test_who_asks_while_a_check_is_added_hears_of_those_that_were_there() -> None:
+    asked = health(one=fine)
+
+    async def another() -> str | None:
+        asked.add("two", missing)
+        return None
+
+    asked.add("one", another)
+    assert (await asked.readiness()).ready
+    assert (await asked.readiness()).reasons == ["two: it is away"]
+
+
 async def test_who_is_draining_is_not_ready() -> None:
     draining = health(one=fine)
     draining.draining = True
@@ -98,3 +110,25 @@ def test_a_process_whose_loop_is_frozen_ends(patience: int, then: str, code: int
         [sys.executable, "-c", FROZEN.format(patience=patience, then=then)], capture_output=True, timeout=30
     )
     assert done.returncode == code, done.stderr
+
+
+def probed(port: int) -> subprocess.CompletedProcess[str]:
+    """As a container's health check asks."""
+    return subprocess.run(
+        [sys.executable, "-c", "from parley_shared.probe import main; main()", str(port)],
+        capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("check", "code", "said"), [(fine, 0, '"ready":true'), (missing, 1, "it is away")])
+async def test_a_container_is_as_healthy_as_its_process_is_ready(check: object, code: int, said: str) -> None:
+    port = free_port()
+    async with internal_port(health(one=check), host="127.0.0.1", port=port):
+        done = await asyncio.to_thread(probed, port)
+    assert (done.returncode, said in done.stdout) == (code, True), done.stdout
+
+
+def test_where_nothing_listens_nothing_is_healthy() -> None:
+    done = probed(free_port())
+    assert done.returncode == 1
+    assert done.stdout.startswith("nothing answers")

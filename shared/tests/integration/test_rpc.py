@@ -8,12 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 import structlog
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from parley_shared import telemetry
 from parley_shared.contracts import auth
 from parley_shared.contracts.base import Empty
 from parley_shared.errors import Code, Refused, unavailable
 from parley_shared.messaging.connection import Bus
-from parley_shared.messaging.rpc import RpcClient, RpcServer, traceparent
+from parley_shared.messaging.rpc import RpcClient, RpcServer
 from parley_shared.testing.fixtures import Nats
 
 LONG_S = 60.0
@@ -187,12 +189,14 @@ async def test_who_does_not_answer_in_time_is_unavailable_and_was_told_the_deadl
         assert await rpc.call(auth.JWKS, Empty(), timeout=LONG_S)
 
 
-async def test_the_deadline_and_the_trace_travel_with_the_call(nats: Nats, gateway: tuple[Bus, RpcClient]) -> None:
+async def test_the_deadline_and_the_trace_travel_with_the_call(
+    nats: Nats, gateway: tuple[Bus, RpcClient], spans: InMemorySpanExporter
+) -> None:
     _, rpc = gateway
     seen: list[str | None] = []
 
     async def look(_request: Empty) -> auth.Jwks:
-        seen.append(traceparent.get())
+        seen.append(telemetry.current())
         return auth.Jwks(keys=[])
 
     operator = nats.bus("operator")
@@ -200,17 +204,23 @@ async def test_the_deadline_and_the_trace_travel_with_the_call(nats: Nats, gatew
     heard: asyncio.Queue[Any] = asyncio.Queue()
     await operator.client.subscribe(auth.JWKS.subject, cb=heard.put)
     await until_served(operator)
-    token = traceparent.set("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    asked = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     try:
         async with served(nats, look):
-            await rpc.call(auth.JWKS, Empty(), timeout=7.5)
+            with telemetry.under(telemetry.start_span("test", asked)):
+                await rpc.call(auth.JWKS, Empty(), timeout=7.5)
         async with asyncio.timeout(5):
             headers = (await heard.get()).headers
     finally:
-        traceparent.reset(token)
         await operator.close()
     assert headers["Parley-Deadline-Ms"] == "7500"
-    assert seen == [headers["traceparent"]] == ["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]
+    chain = {span.name: span for span in spans.get_finished_spans()}
+    test, call, served_span = chain["test"], chain["call auth jwks"], chain["auth jwks"]
+    assert {span.context.trace_id for span in chain.values()} == {0x4BF92F3577B34DA6A3CE929D0E0E4736}
+    assert (test.parent.span_id, call.parent.span_id) == (0xF067AA0BA902B7, test.context.span_id)
+    assert served_span.parent.span_id == call.context.span_id
+    assert headers["traceparent"].split("-")[2] == f"{call.context.span_id:016x}"
+    assert seen == [f"00-4bf92f3577b34da6a3ce929d0e0e4736-{served_span.context.span_id:016x}-01"]
 
 
 async def test_no_more_is_taken_on_than_can_be_worked_on(nats: Nats, rpc: RpcClient) -> None:

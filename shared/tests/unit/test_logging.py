@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 PREAMBLE = """
 import asyncio, logging, structlog
 from pydantic import SecretStr
@@ -71,3 +73,21 @@ def test_less_than_the_level_is_not_written() -> None:
 def test_servers_and_engines_do_not_talk_about_addresses_and_statements() -> None:
     names = ("uvicorn.access", "uvicorn.error", "sqlalchemy.engine", "alembic.runtime.migration")
     assert written("".join(f"logging.getLogger({name!r}).info('203.0.113.9');" for name in names)) == []
+
+
+ROW = """
+import asyncpg
+try:
+    raise RuntimeError("on top") from asyncpg.NotNullViolationError("null value in column")
+except RuntimeError as error:
+    error.__cause__.detail = "Failing row contains (1, my own words)."
+    log.exception("it.failed")
+    logging.getLogger("asyncio").error("never retrieved", exc_info=error)
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_row_that_the_database_refuses_is_not_written_down(form: str) -> None:
+    lines = "\n".join(written(ROW, form=form))
+    assert lines.count("null value in column") == 2
+    assert "my own words" not in lines

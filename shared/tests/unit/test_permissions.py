@@ -8,11 +8,29 @@ from parley_shared.contracts.base import SERVICES
 from parley_shared.messaging.permissions import contracts, permissions
 
 
-def test_who_asks_nobody_publishes_nothing() -> None:
-    for service in ("media", "search"):
+def test_who_asks_little_publishes_little() -> None:
+    asked = {
+        "media": [
+            "parley.rpc.auth.v1.svc.confirm_token",
+            "parley.rpc.messages.v1.svc.images_in_use",
+            "parley.rpc.messages.v1.svc.may_see_image",
+        ],
+        "search": [
+            "parley.rpc.auth.v1.svc.confirm_token",
+            "parley.rpc.auth.v1.svc.resolve_names",
+            "parley.rpc.messages.v1.svc.index_ranges",
+            "parley.rpc.messages.v1.svc.index_rooms",
+            "parley.rpc.messages.v1.svc.search_scope",
+            "$JS.API.CONSUMER.INFO.PARLEY_MESSAGES.search",
+            "$JS.API.CONSUMER.CREATE.PARLEY_MESSAGES.search",
+            "$JS.API.CONSUMER.MSG.NEXT.PARLEY_MESSAGES.search",
+            "$JS.ACK.PARLEY_MESSAGES.search.>",
+        ],
+    }
+    for service, subjects in asked.items():
         assert permissions(service) == {  # type: ignore[arg-type]
-            "publish": [],
-            "subscribe": [f"_INBOX_{service}.>", f"parley.rpc.{service}.>", "$SRV.>"],
+            "publish": subjects,
+            "subscribe": [f"_INBOX_{service}.>", "$SRV.>", f"parley.rpc.{service}.>"],
             "allow_responses": True,
         }
 
@@ -29,7 +47,7 @@ def test_nobody_hears_anothers_answers() -> None:
         assert inboxes == [f"_INBOX_{service}.>"]
 
 
-def test_nobody_may_publish_by_wildcard_but_facts_and_hints_of_its_own() -> None:
+def test_nobody_may_publish_by_wildcard_but_facts_hints_and_acks_of_its_own() -> None:
     wild = {
         (service, subject)
         for service in SERVICES
@@ -38,11 +56,13 @@ def test_nobody_may_publish_by_wildcard_but_facts_and_hints_of_its_own() -> None
     }
     assert wild == {
         ("auth", "parley.live.account.>"),
+        ("gateway", "parley.live.journey.>"),
         ("gateway", "parley.live.typing.>"),
         ("messages", "parley.live.room.>"),
         ("messages", "parley.live.user.>"),
         ("messages", "parley.evt.messages.>"),
         ("presence", "parley.live.presence.>"),
+        ("search", "$JS.ACK.PARLEY_MESSAGES.search.>"),
     }
 
 

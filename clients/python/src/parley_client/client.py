@@ -9,7 +9,6 @@ from typing import Any, Self
 from uuid import UUID
 
 import httpx2
-import msgspec
 
 from parley_client.buffer import Buffer
 from parley_client.calls import Calls
@@ -24,6 +23,7 @@ from parley_client.models import (
 from parley_client.outbox import Outbox
 from parley_client.socket import Connection
 from parley_client.tokens import FileStore, MemoryStore, TokenStore
+from parley_client.traces import fresh
 
 MOST_BUFFERED = 10_000
 """Events that may wait for `events()`."""
@@ -34,7 +34,8 @@ class Client(Calls):
 
     Sign in with `username` and `password`, or with a `store` that holds tokens already. The socket opens with the first use
     of `events()`, `send()`, `connect()`; HTTP calls need none. `positions` (from `Client.positions`) lets a new process go
-    on where an old one was.
+    on where an old one was. `trace`: ask the server to record where the time of each message goes, which it does as far as it
+    has room for it.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class Client(Calls):
         store: TokenStore | Path | None = None,
         positions: dict[str, Any] | None = None,
         client_name: str = "parley-python",
+        trace: bool = True,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
+        self.trace = trace
         kept: TokenStore = FileStore(store) if isinstance(store, Path) else store or MemoryStore()
         self.api = Api(base_url, kept, transport=transport)
         self._credentials = (username, password)
@@ -147,13 +150,14 @@ class Client(Calls):
         *,
         format: str | None = None,  # noqa: A002 — the protocol's name
         thread_root_id: UUID | None = None,
+        media_ids: Iterable[UUID] = (),
         client_msg_id: str | None = None,
         wait_when_limited: bool = True,
     ) -> Ack:
         """Returns when the message is committed, in the order of the calls for each room, however often the connection is
         lost meanwhile.
 
-        wait_when_limited: wait as long as the rate limit asks, or else raise. Whoever stops waiting (a timeout) does not take the
+        media_ids: of `upload`. wait_when_limited: wait as long as the rate limit asks, or else raise. Whoever stops waiting (a timeout) does not take the
         message back. Raises ApiError for what is refused for good, Stopped.
         """
         # Not awaited: what is sent before the first connection keeps its place too.
@@ -165,6 +169,8 @@ class Client(Calls):
             wait_when_limited=wait_when_limited,
             format=format,
             thread_root_id=None if thread_root_id is None else str(thread_root_id),
+            media_ids=[str(media_id) for media_id in media_ids] or None,
+            trace=fresh() if self.trace else None,
         )
 
     async def read(self, room_id: UUID, seq: int) -> None:
@@ -191,7 +197,7 @@ class Client(Calls):
             await self._connection.command({"type": "watch_presence", "user_ids": self._watched})
 
     async def _transmit(self, command: dict[str, Any]) -> Ack:
-        return msgspec.convert(await self._connection.command(command), Ack)
+        return await self._connection.command(command, Ack)
 
     async def _on_ready(self, ready: Ready) -> None:
         heads = {f"room:{room.id}": room.head for room in ready.rooms if room.head is not None}
@@ -216,10 +222,13 @@ class Client(Calls):
                 await self._skip(frame)
                 break
             for missed in page.items:
-                await self._pass_on(missed)
-            if not page.items:
+                if self._positions.gap(missed) is None:
+                    await self._pass_on(missed)
+            before, after = after, self._positions.gap(frame)
+            if before == after:
+                # A log that leads no further has lost what lies between.
                 await self._skip(frame)
-            after = self._positions.gap(frame)
+                break
         await self._pass_on(frame)
 
     async def _skip(self, frame: EventFrame) -> None:

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+NEEDS_TOKEN = ("token_expired", "bad_token", "unauthenticated")
+"""Codes that a new access token may turn into a success; a wrong password is not among them."""
+
 
 class ParleyError(Exception):
     """Everything that this package raises on purpose."""
@@ -33,6 +36,11 @@ class ApiError(ParleyError):
         self.errors = errors or {}
         self.request_id = request_id
         self.current = current
+
+    @property
+    def passes(self) -> bool:
+        """Whether trying again later may help: somebody was too busy, or something between here and there answered."""
+        return self.status in (0, 429) or self.status >= 500 or self.code == "not_parley"
 
 
 class IncompleteError(ParleyError):

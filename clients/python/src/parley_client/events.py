@@ -50,7 +50,10 @@ Notice = Event | Resync | Gone
 
 
 class Positions:
-    """stream → the newest seq that was passed on. `gap` tells what to fetch before a frame can be passed on."""
+    """stream → the newest seq that was passed on; what moved last is last.
+
+    `gap` tells what to fetch before a frame can be passed on.
+    """
 
     def __init__(self, epoch: str | None = None, at: dict[str, int] | None = None) -> None:
         self.epoch = epoch
@@ -61,6 +64,7 @@ class Positions:
         if self.epoch is None:
             return None
         own = {stream: seq for stream, seq in self.at.items() if stream.startswith("user:")}
+        # Those that moved last: what has been still for long is least likely to have been missed.
         rooms = [(stream, seq) for stream, seq in self.at.items() if stream not in own]
         return {"epoch": self.epoch, "at": {**own, **dict(rooms[-most:])}}
 
@@ -76,30 +80,43 @@ class Positions:
         return at
 
     def ready(self, epoch: str, streams: dict[str, StreamStanding], heads: dict[str, int]) -> list[Notice]:
-        """What `ready` says: where each stream stands. heads: of the rooms listed, for streams not known before."""
+        """What `ready` says: where each stream stands. heads: of the rooms listed, the most recently active first."""
         notices: list[Notice] = []
-        if self.epoch is not None and self.epoch != epoch:
-            # Another history: what was not named in the resume is as worthless as what was.
-            self.at = {stream: seq for stream, seq in self.at.items() if stream in streams}
+        known = self.epoch is not None
         for stream, standing in streams.items():
             if standing.status == "gone":
                 if self.at.pop(stream, None) is not None:
                     notices.append(Gone(stream))
             elif standing.status == "resync":
-                self.at[stream] = standing.head
-                notices.append(Resync(stream, standing.head))
+                notices.append(self._resync(stream, standing.head))
             else:
                 self.at.setdefault(stream, standing.head)
-        known = self.epoch is not None
-        for stream, head in heads.items():
-            if stream in self.at or stream in streams:
+        if known and self.epoch != epoch:
+            # Another history: what was not named in the resume is as worthless as what was. The next event of what is not
+            # listed either is taken for its first, since its head is not told.
+            for stream in [stream for stream in self.at if stream not in streams]:
+                del self.at[stream]
+                if stream not in heads:
+                    notices.append(Resync(stream, 0))
+        for stream, head in reversed(heads.items()):
+            if stream in streams:
                 continue
-            self.at[stream] = head
-            if known:
-                # A room that the resume did not name: joined while away, and told of by the user's own stream.
-                notices.append(Resync(stream, head))
+            if not known:
+                self.at[stream] = head
+            elif self.at.get(stream, -1) < head:
+                # Not named in the resume: joined while away, which the user's own stream tells of, or one room too many.
+                notices.append(self._resync(stream, head))
         self.epoch = epoch
         return notices
+
+    def _resync(self, stream: str, head: int) -> Resync:
+        self._move(stream, head)
+        return Resync(stream, head)
+
+    def _move(self, stream: str, seq: int) -> None:
+        """To there, and to the end of those that moved."""
+        self.at.pop(stream, None)
+        self.at[stream] = seq
 
     def gap(self, frame: EventFrame) -> int | None:
         """The seq after which events must be fetched first, or None if the frame follows on (or is old)."""
@@ -111,14 +128,14 @@ class Positions:
         position = self.at.get(frame.stream)
         if position is not None and frame.seq <= position:
             return []
-        self.at[frame.stream] = frame.seq
+        self._move(frame.stream, frame.seq)
         kind = frame.event.get("kind", "")
         notices: list[Notice] = [Event(frame.stream, frame.seq, kind, frame.event)]
         if kind == "room.joined":
             # A new membership begins at its own first event; what lies before is no gap. Its events, or the head that
             # `ready` told, may have come first: a position never goes back.
             stream = f"room:{frame.event['room_id']}"
-            self.at[stream] = max(self.at.get(stream, 0), frame.event["from_seq"] - 1)
+            self._move(stream, max(self.at.get(stream, 0), frame.event["from_seq"] - 1))
         elif kind == "room.left":
             stream = f"room:{frame.event['room_id']}"
             standing = self.at.get(stream)
@@ -130,5 +147,4 @@ class Positions:
 
     def skip(self, frame: EventFrame) -> Resync:
         """Give up what lies between the position and the frame."""
-        self.at[frame.stream] = frame.seq - 1
-        return Resync(frame.stream, frame.seq - 1)
+        return self._resync(frame.stream, frame.seq - 1)

@@ -2,20 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 import httpx2
 import msgspec
 
-from parley_client.errors import ApiError
+from parley_client.errors import NEEDS_TOKEN, ApiError
 from parley_client.tokens import Tokens, TokenStore
 
 EARLY_S = 30.0
 """A token is renewed so long before it expires."""
 
-NEEDS_TOKEN = ("token_expired", "bad_token", "unauthenticated")
-"""Codes of a 401 that a new access token may turn into a success; a wrong password is not among them."""
+WAIT_S = 30.0
+LONG_WAIT_S = 120.0
+"""For an upload: the server answers when it has decoded the image, and others may be before it."""
 
 Shape = TypeVar("Shape")
 
@@ -34,7 +36,7 @@ class Api:
     def __init__(self, base_url: str, store: TokenStore, *, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self.base_url = base_url.rstrip("/")
         self._store = store
-        self._http = httpx2.AsyncClient(base_url=self.base_url, timeout=30, transport=transport)
+        self._http = httpx2.AsyncClient(base_url=self.base_url, timeout=WAIT_S, transport=transport)
         self._renewing = asyncio.Lock()
 
     async def close(self) -> None:
@@ -62,11 +64,15 @@ class Api:
             await self.call("POST", "/auth/logout", json={"refresh_token": tokens.refresh_token}, signed=False)
         self._store.save(None)
 
-    async def token(self, *, fresh: bool = False) -> str:
-        """An access token that still lives; `fresh` demands a new one. Raises ApiError if there is no way to one."""
+    async def token(self, *, fresh: bool = False, instead_of: str | None = None) -> str:
+        """An access token that still lives; `fresh` demands a new one, `instead_of` any other than that.
+
+        Raises ApiError if there is no way to one.
+        """
         tokens = self._store.load()
         if tokens is None:
             raise ApiError("unauthenticated", "Sign in first.", status=401)
+        fresh = fresh or tokens.access_token == instead_of
         if not fresh and tokens.expires_at - EARLY_S > time.time():
             return tokens.access_token
         async with self._renewing:
@@ -88,15 +94,16 @@ class Api:
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         signed: bool = True,
+        wait_s: float = WAIT_S,
     ) -> Shape:
-        """The answer as `shape` (None for no content). What is refused for its token is tried once more with a new one.
+        """The answer as `shape` (None for no content). wait_s: seconds that it may take. What is refused for its token is tried once more with a new one.
 
         Raises ApiError; httpx2.HTTPError if the server cannot be reached.
         """
         query = {name: value for name, value in (params or {}).items() if value is not None}
-        answer = await self._request(method, path, json, query, headers, signed=signed, fresh=False)
+        answer = await self._request(method, path, json, query, headers, wait_s, signed=signed, fresh=False)
         if signed and answer.status_code == 401 and _code(answer) in NEEDS_TOKEN:
-            answer = await self._request(method, path, json, query, headers, signed=True, fresh=True)
+            answer = await self._request(method, path, json, query, headers, wait_s, signed=True, fresh=True)
         content = self._checked(answer)
         if shape is None or not content:
             return None  # type: ignore[return-value]  # the caller asked for nothing
@@ -109,6 +116,7 @@ class Api:
         json: Any,
         query: Mapping[str, Any],
         headers: Mapping[str, str] | None,
+        wait_s: float,
         *,
         signed: bool,
         fresh: bool,
@@ -116,20 +124,66 @@ class Api:
         sent = dict(headers or {})
         if signed:
             sent["Authorization"] = f"Bearer {await self.token(fresh=fresh)}"
-        return await self._http.request(method, f"/api/v1{path}", json=json, params=query, headers=sent)
+        timeout = httpx2.Timeout(WAIT_S, read=wait_s)
+        return await self._http.request(
+            method, f"/api/v1{path}", json=json, params=query, headers=sent, timeout=timeout
+        )
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: Callable[[], AsyncIterable[bytes]] | None = None,
+        wait_s: float = WAIT_S,
+    ) -> AsyncIterator[httpx2.Response]:
+        """An answer whose body is still to be read.
+
+        content: makes the body that is sent, again if a new token is needed. wait_s: seconds that the answer may take.
+
+        Raises as `call` does.
+        """
+        async with AsyncExitStack() as stack:
+
+            async def ask(fresh: bool) -> httpx2.Response:
+                answer = await stack.enter_async_context(
+                    self._http.stream(
+                        method,
+                        f"/api/v1{path}",
+                        headers={**(headers or {}), "Authorization": f"Bearer {await self.token(fresh=fresh)}"},
+                        content=None if content is None else content(),
+                        timeout=httpx2.Timeout(WAIT_S, read=wait_s),
+                    )
+                )
+                if answer.status_code >= 400:
+                    await answer.aread()
+                return answer
+
+            answer = await ask(False)
+            if answer.status_code == 401 and _code(answer) in NEEDS_TOKEN:
+                answer = await ask(True)
+            if answer.status_code >= 400:
+                self._checked(answer)
+            yield answer
 
     async def lines(self, path: str) -> AsyncIterator[bytes]:
         """The lines of a file that the server streams, without their ends. Raises as `call` does, also in the middle."""
-        headers = {"Authorization": f"Bearer {await self.token()}"}
-        async with self._http.stream("GET", f"/api/v1{path}", headers=headers) as answer:
-            if answer.status_code >= 400:
-                await answer.aread()
-                self._checked(answer)
+        async with self.stream("GET", path) as answer:
             rest = b""
             async for piece in answer.aiter_bytes():
                 *whole, rest = (rest + piece).split(b"\n")
                 for line in whole:
                     yield line
+
+    async def send_file(
+        self, path: str, headers: Mapping[str, str], content: Callable[[], AsyncIterable[bytes]], shape: type[Shape]
+    ) -> Shape:
+        """POST a body that is made while it is sent. Raises as `call` does."""
+        async with self.stream("POST", path, headers=headers, content=content, wait_s=LONG_WAIT_S) as answer:
+            await answer.aread()
+            return self._decoded(answer, shape)
 
     async def get_plain(self, path: str) -> httpx2.Response:
         """Outside /api/v1, unchecked: readiness and keys."""

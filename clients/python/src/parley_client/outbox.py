@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
-from parley_client.errors import ApiError, Disconnected
+from parley_client.errors import NEEDS_TOKEN, ApiError, Disconnected
 from parley_client.models import Ack
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
+LIMITED = ("rate_limited", "slow_mode")
+FOR_THE_MOMENT = ("unavailable", *NEEDS_TOKEN)
+"""With a token that is of no more use the socket is about to be closed; the next one has another."""
 
 Transmit = Callable[[dict[str, Any]], Awaitable[Ack]]
 
@@ -33,7 +36,9 @@ class _Queue:
 class Outbox:
     """One send of a room is under way at a time: the next goes only when it is known what became of the one before.
 
-    A lost connection, and `unavailable`, mean that nobody knows: the same client_msg_id is sent again until somebody does.
+    A lost connection, and `unavailable`, mean that nobody knows: the same client_msg_id is sent again until somebody does. So is
+    what a limit holds up, after as long as it asks. If two were under way and the first were refused for the moment, the
+    second would overtake it.
     """
 
     def __init__(self, transmit: Transmit) -> None:
@@ -102,10 +107,12 @@ class Outbox:
                 # `transmit` waits for the next connection by itself.
                 continue
             except ApiError as error:
-                if error.code == "unavailable":
-                    await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 — jitter, not a secret
-                    pause = min(pause * 2, LONGEST_PAUSE_S)
-                elif error.code == "rate_limited" and waiting.wait_when_limited and error.retry_after_ms is not None:
+                limited = error.code in LIMITED and waiting.wait_when_limited
+                # With a status it is what ended the client: signing in is needed.
+                if error.status != 0 or not (limited or error.code in FOR_THE_MOMENT):
+                    raise
+                if error.retry_after_ms is not None:
                     await asyncio.sleep(error.retry_after_ms / 1000 + 0.01)
                 else:
-                    raise
+                    await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 — jitter, not a secret
+                    pause = min(pause * 2, LONGEST_PAUSE_S)

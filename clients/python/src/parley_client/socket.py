@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import msgspec
@@ -15,20 +15,23 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from parley_client.errors import ApiError, Disconnected, ParleyError, Stopped
 from parley_client.http import Api
-from parley_client.models import EventFrame, Ready
+from parley_client.models import EventFrame, Hello, Ready, Reconnect, Refusal
 
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 30.0
 OPEN_WITHIN_S = 20.0
-SILENCE_FACTOR = 2.4
+SILENCE_FACTOR = 1.5
+"""Silence for so many heartbeats means that nobody is there any more."""
 REFRESH_EARLY_S = 60.0
+REFRESH_AGAIN_S = 5.0
 RENEW = 4014
 DRAIN = 4001
 STOP_ALWAYS = (1007, 1009)
 
 Frame = dict[str, Any]
+Shape = TypeVar("Shape")
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -40,6 +43,13 @@ def means_stop(code: int) -> bool:
 def jittered(pause: float) -> tuple[float, float]:
     """(how long to wait, the next pause), in seconds. Full jitter: those thrown out together shall not come back together."""
     return random.uniform(0, pause), min(pause * 2, LONGEST_PAUSE_S)  # noqa: S311 — jitter, not a secret
+
+
+def _frame(data: str | bytes) -> Frame:
+    """Raises MsgspecError for what is no JSON object in a text frame."""
+    if isinstance(data, bytes):
+        raise msgspec.ValidationError("a binary frame")
+    return _decode(data)
 
 
 class Connection:
@@ -70,8 +80,11 @@ class Connection:
         self._socket: ClientConnection | None = None
         self._open = asyncio.Event()
         self._last_close: Frame | None = None
-        self._come_back_within: float | None = None
-        self._heard_at = 0.0
+        self._come_back_at: float | None = None
+        self._leaving: asyncio.TimerHandle | None = None
+        self._heard_at: float | None = None
+        self._given_up = ""
+        self._closing: asyncio.Task[None] | None = None
         self._renew = False
         self._heartbeat_s = 25.0
         self.state = "connecting"
@@ -106,8 +119,9 @@ class Connection:
                 log.info("parley: no connection: %r", error)
             except msgspec.MsgspecError as error:
                 log.warning("parley: the server said what is not of this protocol: %s", error)
+                self._last_close = {"code": code, "reason": "not of this protocol"}
             except ApiError as error:
-                if error.status != 0 and error.status != 429 and error.status < 500:
+                if not error.passes:
                     raise
                 log.info("parley: %s", error)
             finally:
@@ -120,8 +134,8 @@ class Connection:
                 if not again:
                     continue
                 # Twice in a row: a server that is content with no token shall not be asked without a pause.
-            if self._come_back_within is not None:
-                wait, self._come_back_within = random.uniform(0, self._come_back_within), None  # noqa: S311 — jitter
+            if self._come_back_at is not None:
+                wait, self._come_back_at = max(0.0, self._come_back_at - time.monotonic()), None
             else:
                 if time.monotonic() - began > LONGEST_PAUSE_S:
                     pause = FIRST_PAUSE_S
@@ -129,8 +143,8 @@ class Connection:
             self.state = f"reconnecting in {wait:.1f} s"
             await asyncio.sleep(wait)
 
-    async def command(self, frame: Frame, *, within: float = 20.0) -> Frame:
-        """Send a command once there is a connection, and return its ack.
+    async def command(self, frame: Frame, shape: type[Shape] = dict, *, within: float = 20.0) -> Shape:  # type: ignore[assignment]  # without a shape: the frame
+        """Send a command once there is a connection, and return its ack as `shape`.
 
         Raises ApiError for an `error`, Disconnected if the connection goes before the answer comes, Stopped.
         """
@@ -148,24 +162,26 @@ class Connection:
             await socket.send(msgspec.json.encode({**frame, "id": identifier}), text=True)
             async with asyncio.timeout(within):
                 answer = await future
+        except TimeoutError:
+            # An OSError as well, but the socket is as good as before.
+            raise Disconnected(f"no answer in {within:.0f} s") from None
         except (websockets.WebSocketException, OSError) as error:
             # `run` may still be busy with what came before the end. Until it knows, nobody else shall try this socket: a
             # send that fails at once and is repeated at once would never let it.
             if socket is self._socket:
                 self._open.clear()
             raise Disconnected(f"not sent: {error!r}") from None
-        except TimeoutError:
-            raise Disconnected(f"no answer in {within:.0f} s") from None
         finally:
             self._waiting.pop(identifier, None)
-        if answer["type"] == "error":
-            raise ApiError(
-                answer["code"],
-                answer["detail"],
-                retry_after_ms=answer.get("retry_after_ms"),
-                errors=answer.get("errors"),
-            )
-        return answer
+        try:
+            if answer["type"] == "ack":
+                return msgspec.convert(answer, shape)
+            refusal = msgspec.convert(answer, Refusal)
+        except msgspec.ValidationError as error:
+            log.warning("parley: the server said what is not of this protocol: %s", error)
+            self._give_up(socket, "not of this protocol")
+            raise Disconnected("what came was no answer") from None
+        raise ApiError(refusal.code, refusal.detail, retry_after_ms=refusal.retry_after_ms, errors=refusal.errors)
 
     async def tell(self, frame: Frame) -> None:
         """A command without an answer, if there is a connection; positions and typing are worth no more."""
@@ -189,19 +205,19 @@ class Connection:
             self._heard_at = time.monotonic()
             try:
                 await self._authenticate(socket, token)
-                await self._talk(socket)
+                await self._talk(socket, token)
             except websockets.ConnectionClosed:
                 # Whenever it closes, the code says what is to be done.
                 pass
-            return socket.close_code or 1006, socket.close_reason or ""
+            return socket.close_code or 1006, socket.close_reason or self._given_up or ""
 
     async def _authenticate(self, socket: ClientConnection, token: str) -> None:
         deadline = asyncio.get_running_loop().time() + OPEN_WITHIN_S
         async with asyncio.timeout_at(deadline):
-            hello = _decode(await socket.recv())
+            hello = _frame(await socket.recv())
         if hello.get("type") != "hello":
             raise msgspec.ValidationError(f"it began with {hello.get('type')!r}")
-        self._heartbeat_s = hello.get("heartbeat_ms", 25_000) / 1000
+        self._heartbeat_s = msgspec.convert(hello, Hello).heartbeat_ms / 1000
         auth: Frame = {"type": "auth", "id": 0, "token": token, "protocol": 1, "client": self._client_name}
         resume = self._resume()
         if resume is not None:
@@ -215,9 +231,9 @@ class Connection:
                 data = await socket.recv()
             kind = await self._handle(socket, data)
 
-    async def _talk(self, socket: ClientConnection) -> None:
+    async def _talk(self, socket: ClientConnection, token: str) -> None:
         self._socket = socket
-        background = [asyncio.create_task(self._keep_alive(socket)), asyncio.create_task(self._keep_token(socket))]
+        background = [asyncio.create_task(self._keep_alive(socket)), asyncio.create_task(self._keep_token(token))]
         try:
             async for data in socket:
                 await self._handle(socket, data)
@@ -228,14 +244,22 @@ class Connection:
 
     async def _handle(self, socket: ClientConnection, data: str | bytes) -> str | None:
         """Do what a frame says; returns its type."""
-        self._heard_at = time.monotonic()
-        frame: Frame = _decode(data)
+        # As long as it takes, nothing is read: that is no silence of the server.
+        self._heard_at = None
+        try:
+            return await self._do(socket, data)
+        finally:
+            self._heard_at = time.monotonic()
+
+    async def _do(self, socket: ClientConnection, data: str | bytes) -> str | None:
+        frame = _frame(data)
         kind: str | None = frame.get("type")
+        identifier = frame.get("id")
         match kind:
             case "event":
                 await self._on_event(msgspec.convert(frame, EventFrame))
-            case "ack" | "error" if frame.get("id") in self._waiting:
-                future = self._waiting[frame["id"]]
+            case "ack" | "error" if isinstance(identifier, int) and identifier in self._waiting:
+                future = self._waiting[identifier]
                 if not future.done():
                     future.set_result(frame)
             case "ping":
@@ -248,7 +272,7 @@ class Connection:
                 self.state = "live"
                 self._open.set()
             case "reconnect":
-                self._come_back_within = frame.get("after_ms", 0) / 1000
+                self._leave_within(socket, msgspec.convert(frame, Reconnect).after_ms / 1000)
             case "ack" | "error":
                 # Of `auth`, and the close code that follows says what it means; or of a command that nobody waits for.
                 log.info("parley: %s %s: %s", kind, frame.get("code"), frame.get("detail"))
@@ -257,30 +281,56 @@ class Connection:
         return kind
 
     async def _keep_alive(self, socket: ClientConnection) -> None:
-        """Ask now and then whether the peer is there; a silent one is given up."""
+        """Ask after a heartbeat of silence whether the peer is there; one that stays silent is given up."""
+        patience = self._heartbeat_s * SILENCE_FACTOR
         while True:
-            await asyncio.sleep(self._heartbeat_s / 2)
-            if time.monotonic() - self._heard_at > self._heartbeat_s * SILENCE_FACTOR:
+            silence = 0.0 if self._heard_at is None else time.monotonic() - self._heard_at
+            if silence >= patience:
                 log.info("parley: nothing heard for too long")
-                socket.transport.abort()
+                self._give_up(socket, "nothing was heard for too long")
                 return
-            if time.monotonic() - self._heard_at > self._heartbeat_s:
+            asked = silence >= self._heartbeat_s
+            if asked:
                 await socket.send('{"type":"ping"}')
+            # No shorter than a clock can tell, or this would spin.
+            await asyncio.sleep(max(0.001, (patience if asked else self._heartbeat_s) - silence))
 
-    async def _keep_token(self, socket: ClientConnection) -> None:
+    async def _keep_token(self, told: str) -> None:
         """A new access token on the open socket before the old one expires."""
         while True:
             await asyncio.sleep(max(1.0, self._api.expires_at - time.time() - REFRESH_EARLY_S))
-            try:
-                token = await self._api.token(fresh=True)
-                await self.command({"type": "refresh", "token": token})
-            except (ApiError, Disconnected, Stopped, httpx2.HTTPError) as error:
-                # The server closes with 4014 in the end, and that way leads to a new token too.
-                log.info("parley: token not renewed: %r", error)
-                await asyncio.sleep(5)
+            renewed = False
+            while not renewed:
+                try:
+                    token = await self._api.token(instead_of=told)
+                    await self.command({"type": "refresh", "token": token})
+                    told, renewed = token, True
+                except (ApiError, Disconnected, Stopped, httpx2.HTTPError) as error:
+                    # The server closes with 4014 in the end, and that way leads to a new token too.
+                    log.info("parley: token not renewed: %r", error)
+                    await asyncio.sleep(REFRESH_AGAIN_S)
+
+    def _leave_within(self, socket: ClientConnection, window: float) -> None:
+        """`reconnect`: leave at a random moment of the window, or be thrown out before, and be back at that moment."""
+        if self._come_back_at is not None:
+            return
+        wait = random.uniform(0, window)  # noqa: S311 — jitter, not a secret
+        self._come_back_at = time.monotonic() + wait
+        self._leaving = asyncio.get_running_loop().call_later(wait, self._leave, socket)
+
+    def _leave(self, socket: ClientConnection) -> None:
+        self._closing = asyncio.create_task(socket.close(1000, "asked to come back"))
+
+    def _give_up(self, socket: ClientConnection, reason: str) -> None:
+        self._given_up = reason
+        socket.transport.abort()
 
     def _lose(self) -> None:
         self._socket = None
+        self._given_up = ""
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
         self._open.clear()
         for future in self._waiting.values():
             if not future.done():

@@ -1,5 +1,6 @@
 """`make run`: everything on one machine, in order, each part ready before the next needs it."""
 
+import argparse
 import base64
 import hashlib
 import hmac
@@ -8,9 +9,11 @@ import secrets as random
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+from datetime import datetime
 from pathlib import Path
 
 import anyio
@@ -20,9 +23,11 @@ import asyncpg
 import psutil
 from pydantic import ValidationError
 
+from parley_local.backup import Backup, Running
 from parley_local.checks import given_servers_answer, ports_are_free
 from parley_local.home import Home, Unusable, explain
 from parley_local.report import LogFollower, Terminal, write_run_file
+from parley_local.restore import restore
 from parley_local.secrets import Secrets
 from parley_local.servers import Servers, start_nats, start_postgres, start_s3
 from parley_local.settings import Settings, selection
@@ -34,6 +39,8 @@ from parley_shared.db.migrate import migrate
 
 SERVICE_START_S = 60.0
 LINK_HOURS = 24
+GIVES_WAY = 10
+"""How nice search is: on a machine that is fully busy the index may come later, and messages may not."""
 
 
 class Launcher:
@@ -125,6 +132,8 @@ class Launcher:
             ready=ready,
             env=self._environment(service, f"{service}-{number + 1}", internal, public),
             port=public,
+            internal=internal,
+            nice=GIVES_WAY if service == "search" else 0,
         )
         self._kept[service].append(await supervisor.start(program, within=SERVICE_START_S))
         self._write()
@@ -142,6 +151,7 @@ class Launcher:
             "NATS_PASSWORD": self._secrets.nats()[service] if self._servers.nats_users else "",
             "INTERNAL_PORT": str(internal),
             "INSTANCE": instance,
+            "TRACE_FILE": str((self._home.path / "traces" / f"{instance}.jsonl").resolve()),
         }
         if service in OWNERS:
             own["POSTGRES_URL"] = self._database_url(service, owner=False)
@@ -151,9 +161,12 @@ class Launcher:
             own["KEY_SECRET"] = self._secrets.get("auth-key-secret")
         if service in ("auth", "messages"):
             own["AUDIT_KEY"] = str(self._secrets.audit_key)
+        if service in ("media", "messages"):
+            own["WRAPPING_KEY"] = f"file:{self._secrets.wrapping_key(service).resolve()}"
         if service == "gateway":
             own["PORT"] = str(public)
             own["HOST"] = self._settings.host
+            own["WEB_ROOT"] = str(self._settings.web.resolve())
         if service == "media":
             own["S3_URL"] = self._servers.s3_url
             own["S3_ACCESS_KEY"] = self._servers.s3_access_key
@@ -198,6 +211,8 @@ class Launcher:
         self._terminal.say(
             f"\n[bold green]Parley is ready[/bold green] at [bold]{url}[/bold] (after {seconds:.1f} s)\n"
         )
+        if not (self._settings.web / "index.html").exists():
+            self._terminal.say("  Web client         not built; make web builds it")
         self._terminal.say(f"  API reference      {url}/docs")
         self._terminal.say(f"  First admin        {url}/setup#{mint_invite(self._secrets.operator_key, LINK_HOURS)}")
         self._terminal.say(
@@ -229,6 +244,16 @@ class Launcher:
             else:
                 content[kind] = entry
         write_run_file(self._home.run_file, {**content, **by_name})
+        # For a Prometheus of one's own: file_sd_configs.
+        targets = [
+            {
+                "targets": [f"127.0.0.1:{kept.program.internal}"],
+                "labels": {"job": "parley", "service": kept.program.name.partition("-")[0]},
+            }
+            for kept in supervisor.kept
+            if kept.program.internal
+        ]
+        write_run_file(self._home.path / "prometheus.json", targets)
 
     # -- stopping
 
@@ -256,7 +281,8 @@ def _entry(kept: Kept) -> dict[str, object]:
             started = psutil.Process(pid).create_time()
         except psutil.NoSuchProcess:
             started = None
-    return {"pid": pid, "port": kept.program.port, "started": started}
+    entry: dict[str, object] = {"pid": pid, "port": kept.program.port, "started": started}
+    return {**entry, "internal": kept.program.internal} if kept.program.internal else entry
 
 
 def _answers(url: str) -> bool:
@@ -275,16 +301,46 @@ def mint_invite(operator_key: str, hours: float) -> str:
     return f"{body}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
 
 
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="parley-local", description="Runs the whole suite on this machine.")
+    parser.add_argument("--only", metavar="SERVICE", help="this service with what it needs")
+    commands = parser.add_subparsers(dest="command")
+    backup = commands.add_parser("backup", help="copy what a running suite keeps into a folder")
+    backup.add_argument("into", type=Path, metavar="FOLDER")
+    backup.add_argument("--follow", action="store_true", help="go on copying whatever comes, until stopped")
+    backup.add_argument("--every", type=float, default=24.0, metavar="HOURS", help="a new set, while following (24)")
+    backup.add_argument("--keep", type=int, default=7, metavar="SETS", help="how many sets stay (7)")
+    restored = commands.add_parser("restore", help="make a home from a backup")
+    restored.add_argument("source", type=Path, metavar="FOLDER")
+    restored.add_argument(
+        "--until", type=datetime.fromisoformat, metavar="INSTANT", help="2026-11-24T18:30:00Z; the end, if absent"
+    )
+    arguments = parser.parse_args()
+    if arguments.command == "backup" and (arguments.keep < 1 or arguments.every <= 0):
+        parser.error("--keep is at least 1, and --every more than 0")
+    if arguments.command == "restore" and arguments.until is not None and arguments.until.tzinfo is None:
+        parser.error("--until needs an offset from UTC, such as 2026-11-24T18:30:00Z")
+    return arguments
+
+
+def _back_up(home: Path, arguments: argparse.Namespace, terminal: Terminal) -> None:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    backup = Backup(Running.found(home), arguments.into, keep=arguments.keep, said=terminal.done)
+    if arguments.follow:
+        backup.follow(stop, every_s=arguments.every * 3600)
+    else:
+        backup.once()
+
+
 def main() -> None:
-    """`parley-local [--only SERVICE]`."""
+    """`parley-local [--only SERVICE | backup FOLDER | restore FOLDER]`."""
     terminal = Terminal()
-    only = sys.argv[2] if len(sys.argv) == 3 and sys.argv[1] == "--only" else None
-    if sys.argv[1:] and only is None:
-        sys.stderr.write("usage: parley-local [--only SERVICE]\n")
-        raise SystemExit(64)
+    arguments = _arguments()
     try:
         settings = Settings()
-        services = selection(only)
+        services = selection(arguments.only)
     except ValidationError as error:
         for item in error.errors():
             terminal.fail(f"PARLEY_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}")
@@ -293,6 +349,13 @@ def main() -> None:
         terminal.fail(str(error))
         raise SystemExit(64) from None
     try:
+        if arguments.command == "backup":
+            _back_up(settings.home, arguments, terminal)
+            return
+        if arguments.command == "restore":
+            restore(arguments.source, settings.home, arguments.until, terminal.done)
+            terminal.say("Start it as ever: make run. Then compare everything: parley verify --all")
+            return
         home = Home(settings.home)
         left = home.clean_up()
         if left:

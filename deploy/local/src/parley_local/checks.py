@@ -1,6 +1,7 @@
 """What would only fail later, and worse: seen before anything is started, and said in a sentence."""
 
 import errno
+import os
 import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -9,6 +10,8 @@ from parley_local.home import Unusable
 from parley_local.settings import Settings
 
 REACH_S = 3.0
+S3_KEYS = ("PARLEY_MEDIA_S3_ACCESS_KEY", "PARLEY_MEDIA_S3_SECRET_KEY")
+"""Read by media itself."""
 DEFAULT_PORTS = {"postgresql": 5432, "postgres": 5432, "nats": 4222, "tls": 4222, "http": 80, "https": 443}
 
 
@@ -33,11 +36,14 @@ def _why_not(error: OSError, host: str, port: int) -> str:
 
 
 def given_servers_answer(settings: Settings) -> None:
-    """Where an address is given, somebody listens. Raises Unusable."""
+    """Where an address is given, somebody listens; and who is to sign in at a given S3 is said. Raises Unusable."""
     for name in ("postgres_url", "nats_url", "s3_url"):
         given: str | None = getattr(settings, name)
         if given is not None:
             _answers(f"PARLEY_{name.upper()}", given)
+    missing = [name for name in S3_KEYS if not os.environ.get(name)]
+    if settings.s3_url is not None and missing:
+        raise Unusable(f"PARLEY_S3_URL is given, but not who may write there: {' and '.join(missing)}.")
 
 
 def _answers(name: str, given: str) -> None:

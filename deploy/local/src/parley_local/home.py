@@ -26,7 +26,8 @@ class Home:
         self.run_file = self.path / "run.json"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / "logs").mkdir(exist_ok=True)
+            for folder in ("logs", "traces"):
+                (self.path / folder).mkdir(exist_ok=True)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise Unusable(explain(error, self.path)) from None
@@ -104,6 +105,7 @@ def _still_there(processes: list[psutil.Process], within: float) -> list[psutil.
     """Those that have not ended after so many seconds."""
     deadline = time.monotonic() + within
     while (alive := [process for process in processes if _runs(process)]) and time.monotonic() < deadline:
+        # They are not our children, so nothing tells when they end; psutil.wait_procs would wait for zombies, too.
         time.sleep(0.02)
     return alive
 

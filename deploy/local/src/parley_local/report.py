@@ -100,7 +100,7 @@ class LogFollower:
                 self._terminal.log_line(log.stem, line)
 
 
-def write_run_file(path: Path, content: dict[str, Any]) -> None:
+def write_run_file(path: Path, content: dict[str, Any] | list[dict[str, Any]]) -> None:
     """Whole or not at all: readers never see half a file. It holds addresses with passwords, so it is its owner's alone."""
     temporary = path.with_suffix(".tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

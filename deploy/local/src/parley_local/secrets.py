@@ -7,7 +7,9 @@ from pathlib import Path
 from parley_shared import embedded
 from parley_shared.audit import new_key
 from parley_shared.contracts.base import SERVICES
+from parley_shared.crypto.wrapping import new_line
 from parley_shared.db.bootstrap import OWNERS, Passwords
+from parley_shared.settings import SECOND
 
 
 class Secrets:
@@ -34,13 +36,19 @@ class Secrets:
         """The file of the private key that signs exports of the audit trail."""
         return self._file("audit-key", new_key)
 
+    def wrapping_key(self, service: str) -> Path:
+        """The file of the keys under which a service wraps those that it keeps in the database."""
+        return self._file(f"wrapping-key-{service}", new_line)
+
     @property
     def operator_key(self) -> str:
         """With it one-time invitations for admins are minted (see `parley admin create`)."""
         return self.get("operator-key")
 
     def nats(self) -> dict[str, str]:
-        return {name: self.get(f"nats-{name}") for name in (*SERVICES, embedded.OPERATOR)}
+        """Of both users of each service; the second one is for whoever rotates."""
+        second = (service + SECOND for service in SERVICES)
+        return {name: self.get(f"nats-{name}") for name in (*SERVICES, *second, embedded.OPERATOR)}
 
     def database(self) -> dict[str, Passwords]:
         return {name: Passwords(self.get(f"postgres-{name}-owner"), self.get(f"postgres-{name}")) for name in OWNERS}

@@ -9,13 +9,15 @@ from parley_shared.contracts.base import SERVICES, Service
 
 
 class Settings(BaseSettings):
-    """port: the first gateway's; the others follow. home: where all state lies. The services' names: how many of each."""
+    """port: the first gateway's; the others follow. home: where all state lies. web: the web client's build. The services' names:
+    how many of each."""
 
     model_config = SettingsConfigDict(env_prefix="PARLEY_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     port: int = Field(default=8000, ge=1, le=65000)
     host: str = "127.0.0.1"
     home: Path = Path(".parley")
+    web: Path = Path("web/dist")
     gateways: int = Field(default=1, ge=1, le=16)
     auth: int = Field(default=1, ge=1, le=16)
     messages: int = Field(default=1, ge=1, le=16)
@@ -34,6 +36,7 @@ class Settings(BaseSettings):
 NEEDS: dict[Service, tuple[Service, ...]] = {
     "messages": ("auth",),
     "presence": ("auth", "messages"),
+    "media": ("auth", "messages"),
     "gateway": SERVICES,
 }
 """Besides itself, what `make service NAME=…` starts."""

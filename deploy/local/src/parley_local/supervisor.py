@@ -1,7 +1,9 @@
 """Processes that are kept alive: started, watched, started again, stopped."""
 
 import asyncio
+import contextlib
 import ctypes
+import os
 import signal
 import subprocess
 import time
@@ -31,7 +33,9 @@ class GaveUp(Exception):  # noqa: N818 — an ending, told in its sentence
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run and how to tell that it works. stop_with: the signal that makes it end in good order."""
+    """What to run and how to tell that it works. stop_with: the signal that makes it end in good order. internal: the port of
+    /livez, /readyz and /metrics, if it has one. nice: above 0 it gives way to the others when the processors are busy, as soon as it is
+    ready: whoever waits for its start does not wait longer for it."""
 
     name: str
     command: list[str]
@@ -41,6 +45,8 @@ class Program:
     user: str | None = None
     stop_with: signal.Signals = signal.SIGTERM
     port: int = 0
+    internal: int = 0
+    nice: int = 0
 
 
 @dataclass(slots=True)
@@ -58,13 +64,13 @@ class Kept:
         return None if self.process is None else self.process.pid
 
 
-def _die_with_parent(sig: signal.Signals) -> Callable[[], None]:
+def _in_child(program: Program) -> Callable[[], None]:
     """Linux: the kernel signals the child when the launcher is killed, so that nothing is left behind."""
     libc = ctypes.CDLL(None)
 
     def prepare() -> None:
         if hasattr(libc, "prctl"):
-            libc.prctl(_PR_SET_PDEATHSIG, int(sig))
+            libc.prctl(_PR_SET_PDEATHSIG, int(program.stop_with))
 
     return prepare
 
@@ -102,7 +108,7 @@ class Supervisor:
         # Shielded: cancelled halfway there would be a process that nobody knows of and nobody stops.
         with program.log.open("ab") as log, anyio.CancelScope(shield=True):
             # anyio's own open_process has no way to run something in the child before the program.
-            kept.process = await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *program.command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -112,8 +118,18 @@ class Supervisor:
                 cwd="/" if program.user is not None else None,
                 # A group of its own: Ctrl-C reaches the launcher alone, which stops everything in order.
                 start_new_session=True,
-                preexec_fn=_die_with_parent(program.stop_with),
+                preexec_fn=_in_child(program),
             )
+            kept.process = process
+        if program.nice:
+            self._group.start_soon(self._give_way, kept, process)
+
+    async def _give_way(self, kept: Kept, process: asyncio.subprocess.Process) -> None:
+        while process.returncode is None and not kept.stopping:
+            if await kept.program.ready():
+                give_way(process.pid, kept.program.nice)
+                break
+            await anyio.sleep(POLL_S)
 
     async def _keep(self, kept: Kept) -> None:
         pause = FIRST_PAUSE_S
@@ -154,6 +170,17 @@ class Supervisor:
                 self._said(kept.program.name, "did not stop in time and is killed")
                 kill_tree(kept.process.pid)
                 await kept.process.wait()
+
+
+def give_way(pid: int, nice: int) -> None:
+    """From now on, with all of its threads. Linux; elsewhere it is only the process that is known by its pid."""
+    with contextlib.suppress(OSError):
+        # Where the kernel shares time among sessions first, this is what counts, and nice within the session alone.
+        Path(f"/proc/{pid}/autogroup").write_text(str(nice))
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for thread in psutil.Process(pid).threads():
+            with contextlib.suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, thread.id, nice)
 
 
 def pause_after(pause: float, lived: float, *, first: bool) -> float:

@@ -100,4 +100,4 @@ def test_a_secret_is_made_once_and_its_owners_alone(tmp_path: Path) -> None:
     assert len(first) >= 32
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "secrets" / "operator-key").stat().st_mode) == 0o600
-    assert len({*Secrets(tmp_path / "secrets").nats().values()}) == 7
+    assert len({*Secrets(tmp_path / "secrets").nats().values()}) == 13

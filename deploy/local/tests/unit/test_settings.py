@@ -1,5 +1,6 @@
 """What the environment says: how many of each, on which ports, and whose servers."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,7 @@ def test_what_is_set_for_a_service_wins_over_what_it_is_told(monkeypatch: pytest
         gateway = launcher._environment("gateway", "gateway-2", 4000, 8001)
         assert (gateway["PARLEY_GATEWAY_PORT"], gateway["PARLEY_GATEWAY_INTERNAL_PORT"]) == ("8001", "4000")
         assert "PARLEY_GATEWAY_POSTGRES_URL" not in gateway, "the gateway owns nothing durable"
+        assert gateway["PARLEY_GATEWAY_WEB_ROOT"] == str(Path("web/dist").resolve())
     finally:
         home.release()
 
@@ -71,6 +73,7 @@ def test_a_service_comes_with_what_it_needs() -> None:
     assert selection(None) == SERVICES
     assert selection("messages") == ("auth", "messages")
     assert selection("presence") == ("auth", "messages", "presence")
+    assert selection("media") == ("auth", "messages", "media")
     assert set(selection("gateway")) == set(SERVICES)
     with pytest.raises(ValueError, match="There is no service chat"):
         selection("chat")
@@ -99,6 +102,16 @@ def test_a_given_server_that_is_not_there_is_named_without_its_password(name: st
         given_servers_answer(settings)
     assert f"PARLEY_{name.upper()} is given, but nobody answers at 127.0.0.1:" in str(caught.value)
     assert "a-secret" not in str(caught.value)
+
+
+def test_a_given_s3_needs_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARLEY_MEDIA_S3_ACCESS_KEY", "somebody")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings = Settings(s3_url=f"http://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(Unusable, match="who may write there: PARLEY_MEDIA_S3_SECRET_KEY"):
+            given_servers_answer(settings)
+        monkeypatch.setenv("PARLEY_MEDIA_S3_SECRET_KEY", "a secret of S3")
+        given_servers_answer(settings)
 
 
 def test_a_host_that_is_not_ours_is_named() -> None:

@@ -1,7 +1,9 @@
 """Real processes, kept alive: started again with growing pauses, stopped in good order or by force."""
 
+import os
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -55,6 +57,32 @@ async def test_a_process_that_dies_is_started_again(tmp_path: Path) -> None:
         assert said == ["ended with signal SIGKILL; it starts again in 0.2 s"]
         await keeper.stop([kept], within=5)
         assert not psutil.pid_exists(kept.pid)
+
+
+async def test_what_gives_way_does_so_once_it_is_ready_and_again_after_a_death(tmp_path: Path) -> None:
+    async with anyio.create_task_group() as group:
+        keeper = Supervisor(group, changed=lambda: None, said=lambda _who, _what: None)
+        sleeping = "import threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); time.sleep(60)"
+        usual = await keeper.start(program(tmp_path, sleeping), within=10)
+        kept = await keeper.start(replace(program(tmp_path, sleeping), nice=10), within=10)
+        await until(lambda: gives_way(kept.pid))
+        assert not gives_way(usual.pid)
+        first = kept.pid
+        assert first is not None
+        psutil.Process(first).kill()
+        await until(lambda: kept.pid != first and gives_way(kept.pid))
+        await keeper.stop(keeper.kept, within=5)
+
+
+def gives_way(pid: int | None) -> bool:
+    """All of its threads."""
+    assert pid is not None
+    try:
+        nice = {os.getpriority(os.PRIO_PROCESS, thread.id) for thread in psutil.Process(pid).threads()}
+        group = Path(f"/proc/{pid}/autogroup")
+        return nice == {10} and (not group.exists() or group.read_text().endswith("nice 10\n"))
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return False
 
 
 async def test_what_never_becomes_ready_is_given_up_with_the_end_of_its_log(tmp_path: Path) -> None:

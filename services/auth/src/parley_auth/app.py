@@ -11,7 +11,7 @@ from parley_auth.clients import Stores
 from parley_auth.domain.keys import Sealer
 from parley_auth.handlers import UseCases
 from parley_auth.hashing import Passwords as Hasher
-from parley_auth.jobs import CLEAN_EVERY_S, ERASE_EVERY_S, Jobs
+from parley_auth.jobs import CLEAN_EVERY_S, ERASE_EVERY_S, MEASURE_EVERY_S, Jobs
 from parley_auth.keyring import Keyring
 from parley_auth.publisher import Publisher
 from parley_auth.settings import Settings, secret_text
@@ -86,6 +86,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         jobs = [
             asyncio.create_task(repeat("rotate_keys", parts.jobs.rotate_every_s, parts.jobs.rotate_keys)),
             asyncio.create_task(repeat("clean", CLEAN_EVERY_S, parts.jobs.clean)),
+            asyncio.create_task(repeat("measure", MEASURE_EVERY_S, parts.jobs.measure)),
             asyncio.create_task(repeat("erase", ERASE_EVERY_S, lambda: parts.use_cases.erasures.work(stores))),
         ]
         try:

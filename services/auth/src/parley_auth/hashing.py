@@ -6,11 +6,15 @@ from contextlib import asynccontextmanager
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
+from prometheus_client import Gauge
 
 from parley_shared.errors import unavailable
 
 WAITING_MOST = 128
 """Hashes that may wait for a thread; who comes later is told to come again, before his caller gives up on him."""
+
+
+_hashes = Gauge("parley_hashes_waiting", "Passwords that are being hashed, or wait for their turn")
 
 
 class Passwords:
@@ -23,6 +27,7 @@ class Passwords:
         self._hasher = PasswordHasher(time_cost=1, memory_cost=memory_kib, parallelism=1, type=Type.ID)
         self._threads = asyncio.Semaphore(threads)
         self._waiting = 0
+        _hashes.set_function(lambda: self._waiting)
         # A hash of nothing that anybody has: an unknown user's login costs what a known one's does.
         self._nobodys = self._hasher.hash("nobody has this password")
         self.calls = 0

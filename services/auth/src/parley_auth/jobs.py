@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import structlog
+from prometheus_client import Gauge
 
 from parley_auth.domain.throttles import STALE
 from parley_auth.keyring import Keyring
@@ -13,6 +14,12 @@ log = structlog.get_logger(__name__)
 
 CLEAN_EVERY_S = 600.0
 ERASE_EVERY_S = 1.0
+MEASURE_EVERY_S = 15.0
+
+_erasing = Gauge(
+    "parley_erasure_age_seconds",
+    "For how long the oldest erasure of an account is under way; the same in every replica",
+)
 
 
 class Jobs:
@@ -51,4 +58,10 @@ class Jobs:
                 ),
             }
         if any(deleted.values()):
-            log.info("cleaned", **deleted)
+            log.info("rows.deleted", counts=deleted)
+
+    async def measure(self) -> None:
+        """For metrics."""
+        async with self._begin() as store:
+            oldest, now = await store.erasures.oldest(), await store.now()
+        _erasing.set(0.0 if oldest is None else (now - oldest).total_seconds())

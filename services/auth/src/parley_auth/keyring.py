@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from prometheus_client import Gauge
 
 from parley_auth.domain import keys as rules
 from parley_auth.domain.keys import Sealer, SigningKey
@@ -20,6 +21,12 @@ log = structlog.get_logger(__name__)
 
 FRESH_S = 30.0
 """Seconds for which a replica trusts what it read. The next key is in the database two token lifetimes before its use."""
+
+
+_until = Gauge(
+    "parley_signing_key_until_timestamp_seconds",
+    "Until when the youngest signing key signs; two token lifetimes before that the next one is made, which moves it on",
+)
 
 
 class Keyring:
@@ -69,7 +76,7 @@ class Keyring:
         return [key.jwk() for key in self._keys.values() if key not in gone]
 
     async def rotate(self) -> None:
-        """Make the first or the next key if one is due, seal what lies in clear, forget the dead. Any replica, any time."""
+        """Make the first or the next key if one is due, seal what lies in clear or under another secret, forget the dead. Any replica, any time."""
         async with self._begin() as store:
             await store.keys.lock_rotation()
             rows = await store.keys.all()
@@ -101,7 +108,7 @@ class Keyring:
         if not self._sealer.seals:
             return
         for row in rows:
-            if not row.sealed:
+            if not self._sealer.is_todays(row.kid, row.private_key, sealed=row.sealed):
                 await store.keys.seal(row.kid, self._stored(self._keys[row.kid]).private_key)
 
     def _stored(self, key: SigningKey) -> KeyRow:
@@ -113,4 +120,6 @@ class Keyring:
             row.kid: known.get(row.kid) or self._sealer.open(row.kid, row.use_from, row.private_key, sealed=row.sealed)
             for row in rows
         }
+        if rows:
+            _until.set((max(row.use_from for row in rows) + self._rotation).timestamp())
         self._read_at = time.monotonic()

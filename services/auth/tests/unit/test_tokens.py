@@ -137,3 +137,17 @@ def test_whenever_the_rotation_runs_every_key_gives_notice_and_outlives_its_toke
         assert signer_before is None or signer is signer_before
         assert sum(key.use_from > now for key in ring) <= 1
         now += timedelta(minutes=pause)
+
+
+def test_a_secret_is_changed_while_both_open() -> None:
+    old, both, new = Sealer("old"), Sealer("new,old"), Sealer("new")
+    before = old.seal(KEY, bytes(12))
+    assert both.open(KEY.kid, KEY.use_from, before, sealed=True).kid == KEY.kid
+    assert not both.is_todays(KEY.kid, before, sealed=True)
+    after = both.seal(KEY, bytes(12))
+    assert both.is_todays(KEY.kid, after, sealed=True)
+    assert new.open(KEY.kid, KEY.use_from, after, sealed=True).kid == KEY.kid
+    with pytest.raises(ValueError, match="is not the secret"):
+        old.open(KEY.kid, KEY.use_from, after, sealed=True)
+    assert not new.is_todays(KEY.kid, KEY.private.private_bytes_raw(), sealed=False)
+    assert Sealer(None).is_todays(KEY.kid, KEY.private.private_bytes_raw(), sealed=False)

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -12,6 +14,8 @@ from starlette.middleware.cors import CORSMiddleware
 
 from parley_gateway import problems, reference
 from parley_gateway.deps import Parts
+from parley_gateway.images.s3 import S3
+from parley_gateway.images.upload import Uploads
 from parley_gateway.live.app import Live
 from parley_gateway.live.protocol import SocketProtocol
 from parley_gateway.middleware import Door
@@ -21,21 +25,29 @@ from parley_gateway.routes import (
     accounts,
     admin,
     audit,
+    cluster,
     conversation,
+    journey,
+    keys,
     leaving,
+    media,
     messages,
     moderation,
     notifications,
     presence,
     rooms,
+    search,
     service,
     users,
+    verifying,
 )
 from parley_gateway.settings import Settings
 from parley_gateway.tokens import TokenVerifier
+from parley_gateway.web import WebClient
 from parley_shared import process
-from parley_shared.limits import FRAME_BYTES
+from parley_shared.limits import FRAME_BYTES, UPLOAD_BYTES, UPLOAD_ENVELOPE_BYTES
 from parley_shared.service import running
+from parley_shared.telemetry import HeadSampler
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +76,14 @@ def make_app(parts: Parts, version: str) -> FastAPI:
         # A redirect would be the one answer that is neither JSON nor a problem document.
         redirect_slashes=False,
         generate_unique_id_function=reference.operation_id,
+        # FastAPI's own spans are of every request, and hold addresses, queries and what did not validate; middleware.Door makes ours.
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
     )
     app.state.parts = parts
     problems.install(app)
@@ -73,6 +93,7 @@ def make_app(parts: Parts, version: str) -> FastAPI:
     for router in (
         messages.router,
         conversation.router,
+        journey.router,
         moderation.router,
         notifications.router,
         accounts.router,
@@ -80,11 +101,21 @@ def make_app(parts: Parts, version: str) -> FastAPI:
         users.router,
         rooms.router,
         presence.router,
+        media.router,
+        search.router,
+        keys.router,
         audit.router,
         admin.router,
         presence.admin,
+        media.admin,
+        search.admin,
+        keys.admin,
+        verifying.admin,
+        cluster.admin,
     ):
         app.include_router(router, prefix=PREFIX)
+    root = parts.settings.web_root
+    app.router.default = WebClient(Path(root) if root else None, app.router.default)
     if parts.settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -95,12 +126,14 @@ def make_app(parts: Parts, version: str) -> FastAPI:
             expose_headers=[problems.REQUEST_ID, "Retry-After"],
             max_age=600,
         )
-    app.add_middleware(Door, body_bytes=parts.settings.body_bytes)
+    wider = {("POST", f"{PREFIX}{media.router.prefix}"): UPLOAD_BYTES + UPLOAD_ENVELOPE_BYTES}
+    app.add_middleware(Door, body_bytes=parts.settings.body_bytes, wider=wider, sampler=parts.sampler)
     return app
 
 
 def make_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
     """The one listener for HTTP and WebSocket."""
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     return _Server(
         uvicorn.Config(
             app,
@@ -124,6 +157,11 @@ def make_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
     )
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """uvicorn has a line for each answer that does not reach its end. Whoever has cut it off has said so, and why."""
+    return record.msg != "ASGI callable returned without completing response."
+
+
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until told to stop; then readiness goes off, clients are sent elsewhere, and the rest is finished."""
     async with running(SERVICE, settings) as running_service:
@@ -132,15 +170,23 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         revocations = Revocations(bus, rpc)
         await revocations.start()
         keys = asyncio.create_task(verifier.keep_fresh(), name="jwks")
-        live = Live(bus=bus, rpc=rpc, verifier=verifier, revocations=revocations, settings=settings)
+        sampler = HeadSampler(settings.trace_ratio, settings.traces_asked_per_second)
+        live = Live(bus=bus, rpc=rpc, verifier=verifier, revocations=revocations, settings=settings, sampler=sampler)
         await live.start()
         version = process.service_version(SERVICE)
+        s3 = S3()
+        uploads = Uploads(rpc, s3)
         parts = Parts(
             settings=settings,
             rpc=rpc,
             verifier=verifier,
             revocations=revocations,
             lanes=live.lanes,
+            journeys=live.journeys,
+            memory=live.memory,
+            s3=s3,
+            uploads=uploads,
+            sampler=sampler,
             readiness=Readiness(rpc, health, version),
         )
         app = make_app(parts, version)
@@ -152,6 +198,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         async def knows_revocations() -> str | None:
             return None if revocations.fresh else "auth has not answered for a minute"
 
+        # It serves nobody over NATS; but it is one of those who are there.
+        await running_service.server.start()
         health.add("keys", knows_keys)
         health.add("revocations", knows_revocations)
         server = make_server(app, settings)
@@ -167,6 +215,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         server.should_exit = True
         await serving
         await live.stop()
+        await uploads.stop()
+        await s3.close()
         keys.cancel()
         await asyncio.gather(keys, return_exceptions=True)
         await revocations.stop()

@@ -5,10 +5,14 @@ from typing import Annotated, Any, cast
 
 import msgspec
 from fastapi import Depends, Query, Request
-from fastapi.security import OAuth2PasswordBearer
+from fastapi.security import APIKeyCookie, OAuth2PasswordBearer
 from starlette.responses import Response
 
+from parley_gateway import cookies
 from parley_gateway.addresses import client_address
+from parley_gateway.images.s3 import S3
+from parley_gateway.images.upload import Uploads
+from parley_gateway.live.journeys import Journeys, Memory
 from parley_gateway.live.lanes import Lanes
 from parley_gateway.readiness import Readiness
 from parley_gateway.revocations import Revocations
@@ -19,6 +23,7 @@ from parley_shared.contracts.base import Actor
 from parley_shared.errors import Code, Refused
 from parley_shared.limits import PAGE_DEFAULT, PAGE_MAX
 from parley_shared.messaging.rpc import RpcClient
+from parley_shared.telemetry import HeadSampler
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,11 @@ class Parts:
     verifier: TokenVerifier
     revocations: Revocations
     lanes: Lanes
+    journeys: Journeys
+    memory: Memory
+    s3: S3
+    uploads: Uploads
+    sampler: HeadSampler
     readiness: Readiness
 
 
@@ -57,8 +67,29 @@ _described = OAuth2PasswordBearer(
 
 async def caller(request: Request, _scheme: Annotated[str | None, Depends(_described)] = None) -> Actor:
     """Whoever the token says. Raises Refused: UNAUTHENTICATED, BAD_TOKEN, TOKEN_EXPIRED, UNAVAILABLE."""
+    return await _actor(request, bearer(request))
+
+
+_cookie_described = APIKeyCookie(
+    name=cookies.IMAGES.plain_name,
+    auto_error=False,
+    description="Of POST /auth/token with cookies=true; for reading images. Under TLS its name begins with `__Secure-`.",
+)
+
+
+async def viewer(
+    request: Request,
+    _scheme: Annotated[str | None, Depends(_described)] = None,
+    _cookie: Annotated[str | None, Depends(_cookie_described)] = None,
+) -> Actor:
+    """For reading images alone: as `caller`, or whoever the cookie says where there is no token. Raises as `caller` does."""
+    token = None if "authorization" in request.headers else cookies.IMAGES.read(request, parts(request).settings)
+    return await _actor(request, bearer(request) if token is None else token)
+
+
+async def _actor(request: Request, token: str) -> Actor:
     found = parts(request)
-    claims = await found.verifier.verify(bearer(request))
+    claims = await found.verifier.verify(token)
     found.revocations.check(claims)
     return Actor(user_id=claims.user_id, session_id=claims.session_id, role=claims.role)
 
@@ -84,6 +115,7 @@ def paging(
 
 
 Caller = Annotated[Actor, Depends(caller)]
+Viewer = Annotated[Actor, Depends(viewer)]
 Token = Annotated[str, Depends(bearer)]
 Calls = Annotated[RpcClient, Depends(rpc)]
 Wired = Annotated[Parts, Depends(parts)]

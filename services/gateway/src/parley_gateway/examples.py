@@ -14,13 +14,21 @@ _EVENT = {
     "type": "event",
     "stream": f"room:{_ID}",
     "seq": 12,
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "size": 320,
     "event": {"kind": "member.joined", "at": _AT, "actor_id": _ID, "user_id": _ID, "role": "member"},
 }
 _NAMED: dict[str, Any] = {
     "access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.…",
+    "blurhash": "LEHV6nWB2yk8pyo0adR*.7kCMdnj",
     "body": "Hello!",
+    "bytes": 48_211,
+    "can_read": ["Its members."],
+    "cannot_read": ["Whoever has a backup of the database, without the wrapping key."],
     "client": "parley/0.1",
     "code": "kx7-fq2-9dm",
+    "content_type": "image/webp",
+    "current": "2026-11",
     "cursor": 1,
     "device_id": "laptop",
     "detail": "There is no such room, or you may not see it.",
@@ -29,6 +37,8 @@ _NAMED: dict[str, Any] = {
     "format": "markdown",
     "gateway": "gateway-1",
     "head": 12,
+    "height": 720,
+    "highlights": [[0, 5]],
     "ip": "192.0.2.0",
     "ip_prefix": "192.0.2.0/24",
     "keys": [
@@ -36,18 +46,27 @@ _NAMED: dict[str, Any] = {
     ],
     "language": "english",
     "member_count": 2,
+    "missing": [],
     "name": "Kitchen",
+    "not_protected": ["The server, while it runs, can read what is said."],
     "reaction": "like",
     "refresh_token": "tGzv3JOkF0XG5Qx2TlKWIA",
     "seq": 12,
     "slow_mode_s": 0,
+    "stray": [],
+    "summary": "Everybody in this room can read it, and so can whoever runs the server.",
     "text": "in a meeting",
     "token_type": "bearer",
     "topic": "Who washes up?",
     "user_agent": "Mozilla/5.0",
     "username": "alice",
+    "width": 1280,
+    "wrapping_key": "2026-11",
 }
-_OPEN = {"next", "deleted_at", "deleted_by", "edited_at", "last_seen", "thread_root_id", "user_ids"}
+_OPEN = {
+    "next", "backups_forget_at", "deleted_at", "deleted_by", "destroyed_at", "edited_at", "key_since", "key_version", "last_seen", "rebuilding",
+    "thread_root_id", "unreadable_before", "user_ids",
+}  # fmt: skip
 """What is null in an ordinary answer."""
 
 
@@ -70,7 +89,7 @@ def _value(name: str, hint: Any) -> Any:
     if origin is list:
         if arguments[0] is msgspec.Raw:
             return [_EVENT] if name == "items" else []
-        return _NAMED[name] if name == "keys" else [_value(name, arguments[0])]
+        return _NAMED[name] if isinstance(_NAMED.get(name), list) else [_value(name, arguments[0])]
     if origin is dict:
         return {}
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):

@@ -33,6 +33,7 @@ _BY_STATUS = {
     405: Code.METHOD_NOT_ALLOWED,
     413: Code.TOO_LARGE,
     415: Code.UNSUPPORTED_MEDIA_TYPE,
+    416: Code.BAD_RANGE,
 }
 
 
@@ -47,6 +48,11 @@ def request_id(request: Request) -> str:
     if found is None:
         found = request.state.request_id = str(new_id())
     return str(found)
+
+
+def route(request: Request) -> str:
+    """Which call of ours it is, without the values in its address; `-` for none."""
+    return str(getattr(request.scope.get("route"), "path", "-"))
 
 
 def problem(request: Request, refusal: Refused, *, status: int | None = None) -> Response:
@@ -77,7 +83,7 @@ def problem(request: Request, refusal: Refused, *, status: int | None = None) ->
 
 def bug(request: Request, error: Exception) -> Response:
     """What nobody foresaw: logged once, with its trace, and answered without it."""
-    log.error("http.bug", request_id=request_id(request), path=request.url.path, exc_info=error)
+    log.error("http.bug", request_id=request_id(request), route=route(request), exc_info=error)
     return problem(request, Refused(Code.INTERNAL, "Something went wrong on our side; it has been logged."))
 
 
@@ -99,7 +105,7 @@ def install(app: FastAPI) -> None:
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, Refused)  # noqa: S101 — registered for this type alone
-        log.info("http.refused", request_id=request_id(request), path=_route(request), code=str(error.code))
+        log.info("http.refused", request_id=request_id(request), route=route(request), code=str(error.code))
         return problem(request, error)
 
     async def invalid(request: Request, error: Exception) -> Response:
@@ -115,7 +121,7 @@ def install(app: FastAPI) -> None:
                 location = []
             # Never the input itself: it may be a password.
             errors[".".join(location) or "body"] = str(item["msg"])
-        log.info("http.refused", request_id=request_id(request), path=_route(request), code="invalid")
+        log.info("http.refused", request_id=request_id(request), route=route(request), code="invalid")
         return problem(
             request, Refused(Code.INVALID, "Some fields are not as they must be; see errors.", errors=errors)
         )
@@ -127,8 +133,3 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refused, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http_error)
-
-
-def _route(request: Request) -> str:
-    route = request.scope.get("route")
-    return str(getattr(route, "path", "?"))

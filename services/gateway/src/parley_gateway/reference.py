@@ -37,6 +37,23 @@ PROBLEM: dict[str, Any] = {
     },
 }
 
+_BYTES = {"type": "string", "format": "binary"}
+_SCHEMAS: dict[str, dict[str, Any]] = {
+    "Problem": PROBLEM,
+    "Upload": {
+        "type": "object",
+        "description": "multipart/form-data, RFC 7578.",
+        "required": ["file"],
+        "properties": {"file": {**_BYTES, "examples": ["(the bytes of an image)"]}},
+    },
+}
+"""What no contract describes."""
+UPLOAD: dict[str, Any] = {
+    "required": True,
+    "content": {"multipart/form-data": {"schema": {"$ref": "#/components/schemas/Upload"}}},
+}
+"""A body that is one file."""
+
 _NAMED = "x-problems"
 """Where a route's own codes wait until the document is made."""
 _SIGNED_IN = (Code.UNAUTHENTICATED, Code.BAD_TOKEN, Code.TOKEN_EXPIRED)
@@ -53,10 +70,11 @@ def answers(
     also: int | None = None,
     problems: str = "",
     media: str = "application/json",
+    body: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Keyword arguments of a route: its status, its reply's schema, and its own problems, separated by commas.
 
-    media: of the reply; of a file of lines, reply is one line.
+    media: of the reply; of a file of lines, reply is one line. body: what the route reads by itself, as UPLOAD.
 
     Those that follow from its parameters, its body or its token are known without being named (see `_codes`).
     """
@@ -72,11 +90,26 @@ def answers(
     if also is not None:
         responses[also] = {"description": "It was so already.", **content}
     named = [Code(code.strip()) for code in problems.split(",") if code.strip()]
+    extra: dict[str, Any] = {_NAMED: named} if body is None else {_NAMED: named, "requestBody": body}
     return {
         "status_code": status,
         "responses": responses,
         "response_model": None,
-        "openapi_extra": {_NAMED: named},
+        "openapi_extra": extra,
+    }
+
+
+def file_answers() -> dict[str, Any]:
+    """As `answers`, of a route that answers an image's bytes, or a range of them."""
+    content = {"image/*": {"schema": _BYTES, "example": "(the bytes)"}}
+    return {
+        "responses": {
+            200: {"description": "All of it.", "content": content},
+            206: {"description": "The range that was asked for.", "content": content},
+            304: {"description": "Nothing has changed since."},
+        },
+        "response_model": None,
+        "openapi_extra": {_NAMED: [Code.BAD_RANGE]},
     }
 
 
@@ -161,7 +194,7 @@ def install(app: FastAPI) -> None:
             )
             schemas = schema.setdefault("components", {}).setdefault("schemas", {})
             schemas.update(components)
-            schemas["Problem"] = PROBLEM
+            schemas.update(_SCHEMAS)
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
             for path, operations in schema["paths"].items():

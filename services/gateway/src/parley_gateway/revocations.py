@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 import structlog
 from nats.aio.msg import Msg
+from prometheus_client import Gauge
 
 from parley_gateway.tokens import Claims
 from parley_shared.contracts.auth import REVOKED_SINCE, Revocation, RevokedSince
@@ -26,6 +27,12 @@ KEEP_S = 90_000.0
 """Longer than any access token lives: auth can be told to issue them for up to a day."""
 
 
+_age = Gauge(
+    "parley_revocations_age_seconds",
+    "Time since auth last said whose tokens are good no more; after 60 s requests are refused and sockets closed",
+)
+
+
 class Revocations:
     """callbacks: told of each new revocation, once."""
 
@@ -40,6 +47,7 @@ class Revocations:
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.callbacks: list[Callable[[Revocation], None]] = []
+        _age.set_function(lambda: self._clock() - self._answered_at)
         bus.restored.append(self._news.set)
 
     async def start(self) -> None:

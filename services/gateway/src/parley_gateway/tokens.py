@@ -11,9 +11,11 @@ from uuid import UUID
 
 import jwt
 import structlog
+from prometheus_client import Gauge
 
 from parley_shared.contracts.auth import ALGORITHM, AUDIENCE, ISSUER, JWKS, TOKEN_TYPE
 from parley_shared.contracts.base import Empty, Role
+from parley_shared.correlation import detached
 from parley_shared.errors import Code, Refused, unavailable
 from parley_shared.messaging.rpc import RpcClient
 
@@ -24,6 +26,9 @@ REFRESH_S = 300.0
 MOST_REMEMBERED = 20_000
 CLOCK_SKEW_S = 30.0
 """How far ahead of ours the clock of the machine that issues tokens may be."""
+
+
+_age = Gauge("parley_jwks_age_seconds", "Time since auth last told its public keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ class TokenVerifier:
         self._keys: dict[str, Any] = {}  # Any: PyJWT's key objects
         self._jwks: list[dict[str, Any]] = []
         self._asked_at = float("-inf")
+        self._told_at = float("-inf")
+        _age.set_function(lambda: self._clock() - self._told_at)
         self._asking: asyncio.Task[None] | None = None
         self._seen: OrderedDict[bytes, Claims] = OrderedDict()
 
@@ -117,7 +124,7 @@ class TokenVerifier:
     async def fetch(self) -> None:
         """Ask auth for its keys, once for all who want to know. Keeps what is known if auth is away."""
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._fetch())
+            self._asking = detached(self._fetch())
         await asyncio.shield(self._asking)
 
     async def _fetch(self) -> None:
@@ -134,6 +141,7 @@ class TokenVerifier:
             except (jwt.PyJWTError, KeyError) as error:
                 log.error("jwks.bad_key", error=repr(error))
         if keys:
+            self._told_at = self._clock()
             self._keys, self._jwks = keys, answer.keys
 
     async def keep_fresh(self) -> None:

@@ -16,6 +16,9 @@ from jwt.algorithms import OKPAlgorithm
 
 from parley_gateway.app import make_app
 from parley_gateway.deps import Parts
+from parley_gateway.images.s3 import S3
+from parley_gateway.images.upload import Uploads
+from parley_gateway.live.journeys import Journeys, Memory
 from parley_gateway.live.lanes import Lanes
 from parley_gateway.readiness import Readiness
 from parley_gateway.revocations import Revocations
@@ -23,11 +26,14 @@ from parley_gateway.settings import Settings
 from parley_gateway.tokens import TokenVerifier
 from parley_shared.contracts import auth, messages
 from parley_shared.contracts.base import Rpc, Wire
+from parley_shared.contracts.cluster import Replica
+from parley_shared.contracts.live import JourneyPart
 from parley_shared.errors import Refused, unavailable
 from parley_shared.health import Health
 from parley_shared.ids import new_id
 from parley_shared.messaging.connection import Bus
 from parley_shared.messaging.rpc import RpcClient
+from parley_shared.telemetry import HeadSampler
 
 HOST = "chat.example"
 ORIGIN = f"http://{HOST}"
@@ -42,6 +48,7 @@ class FakeRpc:
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
         self.asked: list[tuple[str, Any]] = []
+        self.replicas: list[Replica] = []
 
     def on(self, rpc: Rpc[Any, Any], answer: Answer) -> None:
         """A reply, a refusal, or a function of the request that returns (or raises) one."""
@@ -62,6 +69,9 @@ class FakeRpc:
             return answer
         found = answer(request)
         return await found if inspect.isawaitable(found) else found
+
+    async def everybody(self, _seconds: float) -> list[Replica]:
+        return self.replicas
 
 
 class FakeSubscription:
@@ -92,6 +102,9 @@ class FakeBus:
     def client(self) -> "FakeBus":
         return self
 
+    def new_inbox(self) -> str:
+        return "_INBOX_test.1"
+
     async def subscribe(self, subject: str, *, cb: Any, **_limits: int) -> FakeSubscription:
         self.attempts.append(subject)
         if self.fails:
@@ -113,6 +126,18 @@ class FakeLanes:
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+
+class FakeJourneys:
+    """What gateways answer; `asked` is of which devices alone."""
+
+    def __init__(self) -> None:
+        self.parts: list[JourneyPart] = []
+        self.asked: list[tuple[UUID, int, UUID | None]] = []
+
+    async def ask(self, room_id: UUID, seq: int, user_id: UUID | None) -> list[JourneyPart]:
+        self.asked.append((room_id, seq, user_id))
+        return self.parts
 
 
 class Clock:
@@ -176,6 +201,8 @@ class World:
         self.rpc = FakeRpc()
         self.bus = FakeBus()
         self.lanes = FakeLanes()
+        self.journeys = FakeJourneys()
+        self.memory = Memory()
         self.issuer = Issuer()
         self.rpc.on(auth.JWKS, self.issuer.jwks)
         rpc = cast(RpcClient, self.rpc)
@@ -184,6 +211,8 @@ class World:
         self.revocations = Revocations(cast(Bus, self.bus), rpc)
         self.health = Health(service="gateway", version=VERSION, instance="test")
         self.readiness = Readiness(rpc, self.health, VERSION)
+        self.s3 = S3()
+        self.uploads = Uploads(rpc, self.s3)
         self.app = make_app(
             Parts(
                 settings=self.settings,
@@ -191,6 +220,11 @@ class World:
                 verifier=self.verifier,
                 revocations=self.revocations,
                 lanes=cast(Lanes, self.lanes),
+                journeys=cast(Journeys, self.journeys),
+                memory=self.memory,
+                s3=self.s3,
+                uploads=self.uploads,
+                sampler=HeadSampler(0, 1),
                 readiness=self.readiness,
             ),
             VERSION,
@@ -219,6 +253,8 @@ class World:
         await self.revocations.stop()
         await self.guest.aclose()
         await self.http.aclose()
+        await self.uploads.stop()
+        await self.s3.close()
 
 
 async def until(true: Callable[[], bool]) -> None:

@@ -16,6 +16,7 @@ from parley_shared.contracts import auth, messages
 from parley_shared.ids import user_stream
 from parley_shared.messaging.connection import Bus
 from parley_shared.messaging.rpc import RpcClient
+from parley_shared.telemetry import HeadSampler
 
 from .harness import HOST, World, until
 
@@ -49,6 +50,7 @@ class Gateway(World):
             verifier=self.verifier,
             revocations=self.revocations,
             settings=self.settings,
+            sampler=HeadSampler(0, 0),
         )
         await self.live.start()
         self.live.mount(self.app)

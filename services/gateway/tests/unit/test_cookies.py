@@ -1,4 +1,4 @@
-"""Browsers: the refresh token is a cookie that no script and no foreign page can use."""
+"""Browsers: the refresh token, and what opens images, are cookies that no script and no foreign page can use."""
 
 from http.cookies import Morsel, SimpleCookie
 from typing import Any
@@ -14,12 +14,16 @@ from .harness import HOST, ORIGIN, World, tokens
 
 PLAIN = "parley_refresh"
 SECURE = "__Secure-parley_refresh"
+IMAGES = "parley_media"
 FORM = {"username": "alice", "password": "a long enough passphrase"}
 TLS = f"https://{HOST}"
 
 
 def cookie(answer: httpx2.Response, name: str) -> "Morsel[str]":
-    return SimpleCookie(answer.headers["Set-Cookie"])[name]
+    found: SimpleCookie = SimpleCookie()
+    for line in answer.headers.get_list("Set-Cookie"):
+        found.load(line)
+    return found[name]
 
 
 async def sign_in(world: World, origin: str | None = ORIGIN, **headers: str) -> httpx2.Response:
@@ -73,6 +77,20 @@ async def test_with_cookies_the_refresh_token_is_in_one_and_not_in_the_body(
     assert found["max-age"] == "86400"
 
 
+async def test_with_cookies_another_one_carries_the_access_token_to_images_alone(
+    world: World, signed_in: auth.Tokens
+) -> None:
+    for answer in (
+        await sign_in(world),
+        await world.guest.post("/api/v1/auth/refresh", json={}, headers={"Origin": ORIGIN, "Cookie": f"{PLAIN}=old"}),
+    ):
+        found = cookie(answer, IMAGES)
+        assert found.value == signed_in.access_token
+        assert (found["path"], found["samesite"].lower(), found["max-age"]) == ("/api/v1/media", "strict", "600")
+        assert found["httponly"]
+        assert not found["secure"]
+
+
 @pytest.mark.parametrize(
     ("settings", "headers", "origin"),
     [
@@ -98,6 +116,9 @@ async def test_under_tls_the_cookie_is_secure_by_name_and_by_attribute(
     taken = cookie(gone, SECURE)
     assert (taken.value, taken["max-age"], taken["path"]) == ("", "0", "/api/v1/auth")
     assert taken["secure"]
+    images = cookie(gone, f"__Secure-{IMAGES}")
+    assert (images.value, images["max-age"], images["path"]) == ("", "0", "/api/v1/media")
+    assert images["secure"]
     await world.stop()
 
 

@@ -64,12 +64,14 @@ class Suite:
         self.limit = 100
         self.lost: set[str] = set()
         self.resets: list[str] = []
+        self.handed: list[tuple[str, int, int]] = []
         self.restarted: list[Reader] = []
         self.hubs = Hubs(
             cast(Bus, self.bus),
             cast(RpcClient, self.rpc),
             reset=self.resets.append,
             restart=lambda readers, _reason: self.restarted.extend(readers),
+            handed=lambda stream, after, upto: self.handed.append((stream, after, upto)),
         )
 
     # -- messages
@@ -186,6 +188,16 @@ async def test_swapped_messages_need_no_fetch(suite: Suite) -> None:
     assert listener.got == [1, 2]
     await until(lambda: not suite.hubs._fetching)
     assert suite.fetches == 0
+
+
+async def test_what_went_to_readers_is_noted_without_a_gap_whichever_way_it_came(suite: Suite) -> None:
+    listener = await suite.listen(ROOM)
+    for _ in range(4):
+        suite.commit(ROOM)
+    await suite.publish(ROOM, 1)
+    await suite.publish(ROOM, 4)
+    await until(lambda: listener.got == [1, 2, 3, 4])
+    assert suite.handed == [(STREAM, 0, 1), (STREAM, 1, 4)]
 
 
 async def test_a_gap_is_fetched_once_however_much_comes_behind_it(suite: Suite) -> None:

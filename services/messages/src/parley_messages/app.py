@@ -4,11 +4,14 @@ import asyncio
 from typing import Final
 
 from parley_messages import handlers
-from parley_messages.clients import AuthClient
+from parley_messages.backlog import READ_EVERY_S, BacklogJob
+from parley_messages.clients import AuthClient, MediaClient
 from parley_messages.domain.rates import FloodLimit
 from parley_messages.epoch import Epoch
 from parley_messages.fanout import FanoutJob
+from parley_messages.images import ReleaseJob
 from parley_messages.jobs import RELAY_PAUSE_S, HeadsJob, HousekeepingJob, RelayJob
+from parley_messages.keys import RoomKeys
 from parley_messages.publisher import LivePublisher
 from parley_messages.retention import RetentionJob
 from parley_messages.settings import Settings
@@ -20,6 +23,10 @@ from parley_messages.usecases.conversation import Conversation
 from parley_messages.usecases.erasure import Erasure
 from parley_messages.usecases.export import Export
 from parley_messages.usecases.grants import Grants
+from parley_messages.usecases.images import Images
+from parley_messages.usecases.indexing import Indexing
+from parley_messages.usecases.journeys import Journeys
+from parley_messages.usecases.keys import Keys
 from parley_messages.usecases.members import Members
 from parley_messages.usecases.moderation import Moderation
 from parley_messages.usecases.notifications import Notifications
@@ -32,12 +39,14 @@ from parley_messages.usecases.send import SendUseCase
 from parley_messages.usecases.sessions import Sessions
 from parley_messages.usecases.threads import Threads
 from parley_messages.usecases.timeline import Timeline
+from parley_messages.usecases.verifying import Verifying
 from parley_messages.usecases.visibility import Visibility
 from parley_messages.writer import Writer
 from parley_shared import process
 from parley_shared.audit import Signer
 from parley_shared.contracts.messages import READY
-from parley_shared.db.migrate import head_revision
+from parley_shared.crypto.wrapping import make_wrapper
+from parley_shared.db.migrate import shortcoming
 from parley_shared.ids import new_id
 from parley_shared.service import repeat, running
 
@@ -55,20 +64,23 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     holder = f"{settings.instance} {new_id()}"
     tail = TailCache()
     epoch = Epoch(changed=tail.clear)
-    database = await Database.connect(url, application_name=name, size=settings.pool_size, on_connect=epoch.check)
+    keys = RoomKeys(make_wrapper(settings.wrapping_key) if settings.wrapping_key else None)
+    database = await Database.connect(
+        url, application_name=name, size=settings.pool_size, on_connect=epoch.check, keys=keys
+    )
     try:
         async with running(SERVICE, settings) as service:
             publisher = LivePublisher(service.bus, tail)
-            relay = RelayJob(database, service.bus, epoch, holder)
+            relay = RelayJob(database, service.bus, epoch, holder, settings.event_replicas)
             fanout = FanoutJob(database, publisher, relay.wake)
-
-            def advanced() -> None:
-                relay.wake()
-                fanout.wake()
-
+            auth = AuthClient(service.rpc)
+            media = MediaClient(service.rpc)
+            release = ReleaseJob(database, media)
+            room_keys = Keys(database, publisher, auth, relay.wake, keys, settings.backup_days)
             writer = Writer(
                 url=url,
                 application_name=f"{name} writer",
+                replica=settings.instance,
                 limits={
                     "user": settings.rate_limit_user,
                     "moderator": settings.rate_limit_moderator,
@@ -77,24 +89,33 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 flood=_flood(settings),
                 publisher=publisher,
                 on_connect=epoch.check,
-                advanced=advanced,
+                advanced=relay.wake,
+                left_work=fanout.wake,
+                keys=keys,
+                unwrap=room_keys.bring,
             )
             await writer.start()
-            auth = AuthClient(service.rpc)
             receipts = Receipts(database, service.bus, auth)
             budget = ChangeBudget(settings.changes_per_minute)
+
+            def changed() -> None:
+                relay.wake()
+                fanout.wake()
+                release.wake()
+
             handlers.register(
                 service.server,
-                rooms=Rooms(database, publisher, auth, relay.wake),
+                rooms=Rooms(database, publisher, auth, relay.wake, keys),
                 members=Members(database, publisher, auth, relay.wake),
-                send=SendUseCase(writer, auth),
+                send=SendUseCase(writer, auth, media),
                 timeline=Timeline(database),
-                conversation=Conversation(database, publisher, auth, budget, settings.edit_hours, advanced),
+                conversation=Conversation(database, publisher, auth, budget, settings.edit_hours, changed),
                 reactions=Reactions(database, publisher, budget, relay.wake),
                 threads=Threads(database),
                 notifications=Notifications(database, publisher, auth, relay.wake),
                 positions=Positions(database, receipts),
                 receipts=receipts,
+                journeys=Journeys(database, receipts),
                 sessions=Sessions(database, epoch, tail),
                 erasure=Erasure(database, publisher, relay.wake),
                 export=Export(database),
@@ -103,6 +124,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 moderation=Moderation(database, publisher, auth, relay.wake),
                 reports=Reports(database, auth, budget),
                 grants=Grants(database, publisher, auth, relay.wake),
+                images=Images(database),
+                indexing=Indexing(database, epoch),
+                keys=room_keys,
+                verifying=Verifying(database, auth, media),
             )
             service.health.add("database", lambda: _migrated(database))
             service.health.add("writer", lambda: _writing(writer))
@@ -114,8 +139,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                         settings.heads_seconds / 10,
                         HeadsJob(database, service.bus, epoch, holder, settings.heads_seconds).run,
                     ),
+                    ("backlog", READ_EVERY_S, BacklogJob(database).run),
                     ("relay", RELAY_PAUSE_S, relay.run),
                     ("fanout", 0.0, fanout.run),
+                    ("release", 0.0, release.run),
                     ("retention", HOUSEKEEPING_S, RetentionJob(database, publisher, relay.wake, holder).run),
                     ("housekeeping", HOUSEKEEPING_S, HousekeepingJob(database, holder, settings.log_days).run),
                 )
@@ -133,10 +160,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _migrated(database: Database) -> str | None:
-    wanted = head_revision(SERVICE)
     async with database.connection() as connection:
         found = await connection.fetchval("SELECT version_num FROM messages.alembic_version")
-    return None if found == wanted else f"the schema is at {found}, this code needs {wanted}"
+    return shortcoming(SERVICE, found)
 
 
 async def _writing(writer: Writer) -> str | None:

@@ -5,6 +5,10 @@ from parley_messages.usecases.conversation import Conversation
 from parley_messages.usecases.erasure import Erasure
 from parley_messages.usecases.export import Export
 from parley_messages.usecases.grants import Grants
+from parley_messages.usecases.images import Images
+from parley_messages.usecases.indexing import Indexing
+from parley_messages.usecases.journeys import Journeys
+from parley_messages.usecases.keys import Keys
 from parley_messages.usecases.members import Members
 from parley_messages.usecases.moderation import Moderation
 from parley_messages.usecases.notifications import Notifications
@@ -17,15 +21,21 @@ from parley_messages.usecases.send import SendUseCase
 from parley_messages.usecases.sessions import Sessions
 from parley_messages.usecases.threads import Threads
 from parley_messages.usecases.timeline import Timeline
+from parley_messages.usecases.verifying import Verifying
 from parley_messages.usecases.visibility import Visibility
 from parley_shared.contracts import audit as trail
 from parley_shared.contracts import conversation as said
+from parley_shared.contracts import indexing as index
+from parley_shared.contracts import keys as seals
 from parley_shared.contracts import messages as contract
 from parley_shared.contracts import moderation as office
 from parley_shared.contracts import notifications as told
+from parley_shared.contracts import verifying as sound
 from parley_shared.contracts import visibility as seen
 from parley_shared.contracts.erasure import ERASE_MESSAGES
 from parley_shared.contracts.export import EXPORT_MESSAGES
+from parley_shared.contracts.images import IMAGES_IN_USE, MAY_SEE_IMAGE
+from parley_shared.contracts.journey import JOURNEY
 from parley_shared.messaging.rpc import RpcServer
 
 
@@ -45,11 +55,16 @@ def register(
     notifications: Notifications,
     positions: Positions,
     receipts: Receipts,
+    journeys: Journeys,
     sessions: Sessions,
     visibility: Visibility,
     moderation: Moderation,
     reports: Reports,
     grants: Grants,
+    images: Images,
+    indexing: Indexing,
+    keys: Keys,
+    verifying: Verifying,
 ) -> None:
     server.serve(contract.CREATE_ROOM, rooms.create)
     server.serve(contract.CREATE_DIRECT, rooms.direct)
@@ -68,6 +83,7 @@ def register(
     server.serve(contract.SEND_MANY, send.send_many)
     server.serve(contract.PAGE, timeline.page)
     server.serve(contract.GET_MESSAGE, timeline.get)
+    server.serve(contract.RENDER_MESSAGES, timeline.render)
     server.serve(said.EDIT_MESSAGE, conversation.edit)
     server.serve(said.DELETE_MESSAGE, conversation.delete)
     server.serve(said.PIN_MESSAGE, conversation.pin)
@@ -88,6 +104,7 @@ def register(
     server.serve(told.BLOCK_USER, notifications.block)
     server.serve(told.UNBLOCK_USER, notifications.unblock)
     server.serve(said.MESSAGE_STATUS, receipts.status)
+    server.serve(JOURNEY, journeys.journey)
     server.serve(contract.MARK_READ, positions.mark_read)
     server.serve(contract.FLUSH_POSITIONS, positions.flush)
     server.serve(contract.OPEN_SESSION, sessions.open)
@@ -112,3 +129,15 @@ def register(
     server.serve(office.LIST_REPORTS, reports.of_all)
     server.serve(office.RESOLVE_REPORT, reports.resolve)
     server.serve(office.GRANT_ACCESS, grants.grant)
+    server.serve(MAY_SEE_IMAGE, images.may_see)
+    server.serve(IMAGES_IN_USE, images.in_use)
+    server.serve(index.INDEX_ROOMS, indexing.rooms)
+    server.serve(index.INDEX_RANGES, indexing.ranges)
+    server.serve(index.SEARCH_SCOPE, indexing.scope)
+    server.serve(seals.ROOM_PRIVACY, keys.privacy)
+    server.serve(seals.LIST_ROOM_KEYS, keys.page)
+    server.serve(seals.ROTATE_ROOM_KEY, keys.rotate)
+    server.serve(seals.DESTROY_ROOM_KEYS, keys.destroy)
+    server.serve(seals.REWRAP_ROOM_KEYS, keys.rewrap)
+    server.serve(sound.VERIFY_ROOMS, verifying.rooms)
+    server.serve(sound.VERIFY_PEOPLE, verifying.people)

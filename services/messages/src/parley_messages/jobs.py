@@ -11,16 +11,19 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StreamConfig
 from nats.js.errors import APIError, NotFoundError
-from prometheus_client import Counter, Gauge
+from opentelemetry.trace import SpanKind
+from prometheus_client import Counter
 
 from parley_messages.epoch import Epoch
 from parley_messages.store import Database
 from parley_messages.store.audit import AuditQueries
+from parley_messages.store.images import ImageQueries
 from parley_shared.contracts.live import Advanced, Heads, LiveKind, heads_subject
 from parley_shared.ids import event_bucket, live_bucket
 from parley_shared.limits import ROOM_UNDO_DAYS
 from parley_shared.messaging.connection import Bus
 from parley_shared.messaging.permissions import EVENT_STREAM
+from parley_shared.telemetry import start_span, written
 
 log = structlog.get_logger(__name__)
 
@@ -31,15 +34,16 @@ RELAY_AT_ONCE = 32
 """Streams told of at once: a thousand, after a message to everybody, would hold up the sends of this replica."""
 RELAY_PAUSE_S = 0.25
 """Between two turns of the relay: what a stream has grown by meanwhile is told in one row. Search has two seconds."""
+TRACES = 8
+"""Recorded traces named for one stream in one turn."""
 WEEKS_AHEAD = 4
 PURGE_ROWS = 5_000
 PURGED_TABLES = (
     "message_revisions", "messages", "reactions", "thread_followers", "fanout", "notifications", "reports", "access_grants",
-    "sanctions", "positions", "members",
+    "sanctions", "positions", "members", "room_keys",
 )  # fmt: skip
 
 _relayed = Counter("parley_outbox_relayed", "Outbox rows acknowledged by JetStream")
-_oldest = Gauge("parley_outbox_rows", "Outbox rows read in the last turn")
 
 
 class Lease:
@@ -114,14 +118,15 @@ class RelayJob:
     """Moves outbox rows to JetStream: read and deleted in one transaction, the PubAck awaited before it commits.
 
     A crash in between publishes again under the same Nats-Msg-Id; consumers pull ranges by cursor, so that neither a
-    doubled nor a lost row matters.
+    doubled nor a lost row matters. replicas: servers of NATS that keep the stream.
     """
 
-    def __init__(self, database: Database, bus: Bus, epoch: Epoch, holder: str) -> None:
+    def __init__(self, database: Database, bus: Bus, epoch: Epoch, holder: str, replicas: int = 1) -> None:
         self._database = database
         self._bus = bus
         self._epoch = epoch
         self._lease = Lease("relay", holder, 5.0)
+        self._replicas = replicas
         self._wake = asyncio.Event()
         self._jetstream: JetStreamContext = bus.client.jetstream()
         self._stream_known = False
@@ -165,6 +170,7 @@ class RelayJob:
             max_age=24 * 3600,
             max_bytes=1024**3,
             duplicate_window=120,
+            num_replicas=self._replicas,
         )
         try:
             await self._jetstream.stream_info(EVENT_STREAM)
@@ -184,10 +190,9 @@ class RelayJob:
                 rows = await connection.fetch(
                     "DELETE FROM messages.outbox WHERE id IN ("
                     " SELECT id FROM messages.outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)"
-                    " RETURNING id, stream, from_seq, to_seq, kinds",
+                    " RETURNING id, stream, from_seq, to_seq, kinds, trace",
                     RELAY_ROWS,
                 )
-                _oldest.set(len(rows))
                 grown = _merged(rows)
                 try:
                     for start in range(0, len(grown), RELAY_AT_ONCE):
@@ -200,6 +205,7 @@ class RelayJob:
         return len(rows)
 
     async def _publish(self, event: "_Grown") -> None:
+        spans = [span for trace in event.traces if (span := start_span("relay", trace, SpanKind.PRODUCER)) is not None]
         bucket = event_bucket(UUID(event.stream.partition(":")[2]))
         await self._jetstream.publish(
             f"parley.evt.messages.v1.advanced.{bucket}",
@@ -210,12 +216,15 @@ class RelayJob:
                     from_seq=event.from_seq,
                     to_seq=event.to_seq,
                     kinds=sorted(event.kinds),
+                    traces=[written(span) for span in spans],
                 )
             ),
             timeout=5,
             stream=EVENT_STREAM,
             headers={"Nats-Msg-Id": f"{self._epoch.value}:{event.stream}:{event.to_seq}"},
         )
+        for span in spans:
+            span.end()
 
 
 @dataclass(slots=True)
@@ -226,6 +235,7 @@ class _Grown:
     from_seq: int
     to_seq: int
     kinds: set[str]
+    traces: list[str]
 
 
 def _merged(rows: list[asyncpg.Record]) -> list[_Grown]:
@@ -234,11 +244,14 @@ def _merged(rows: list[asyncpg.Record]) -> list[_Grown]:
     for row in rows:
         event = grown.get(row["stream"])
         if event is None:
-            grown[row["stream"]] = _Grown(row["stream"], row["from_seq"], row["to_seq"], set(row["kinds"]))
+            event = _Grown(row["stream"], row["from_seq"], row["to_seq"], set(row["kinds"]), [])
+            grown[row["stream"]] = event
         else:
             event.from_seq = min(event.from_seq, row["from_seq"])
             event.to_seq = max(event.to_seq, row["to_seq"])
             event.kinds.update(row["kinds"])
+        if row["trace"] is not None and len(event.traces) < TRACES:
+            event.traces.append(row["trace"])
     return list(grown.values())
 
 
@@ -304,6 +317,8 @@ class HousekeepingJob:
             )
             if int(status.split()[-1]) < PURGE_ROWS:
                 break
+        # Media is yet to be told of the images; their rows go when it has been.
+        await ImageQueries(connection).bury_room(room_id)
         async with connection.transaction():
             # The audit trail stays, and says so: whoever asks later what became of the room finds an answer.
             if await connection.fetchval("SELECT true FROM messages.rooms WHERE id = $1 FOR UPDATE", room_id):

@@ -7,16 +7,21 @@ from uuid import UUID
 import msgspec
 import structlog
 from nats.errors import Error as NatsError
+from prometheus_client import Counter
 
 from parley_messages.tail import TailCache
 from parley_shared.contracts.frames import AnyEventBody, Event
-from parley_shared.contracts.live import HEADER_MEMBERS, HEADER_SEQS, live_subject
+from parley_shared.contracts.live import HEADER_MEMBERS, HEADER_SEQS, HEADER_TRACES, live_subject
 from parley_shared.messaging.connection import Bus
+from parley_shared.telemetry import LINKS
 
 log = structlog.get_logger(__name__)
 
 MOST_BYTES = 786_432
 """Of frames in one live message; NATS carries 1 MiB."""
+
+_told = Counter("parley_live_published", "Events that gateways were told of over the live subjects")
+_untold = Counter("parley_live_unpublished", "Events that could not be; heads repair that")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -31,7 +36,7 @@ class Committed:
     """One committed event. joined, left: users whose membership changes at exactly this seq.
 
     replayable: its rendering stays true as long as nothing else is said of it (not so for `room.updated`,
-    which shows today's settings); only those are kept in the tail cache.
+    which shows today's settings); only those are kept in the tail cache. trace: the traceparent of what is recorded.
     """
 
     kind: Literal["room", "user"]
@@ -41,6 +46,7 @@ class Committed:
     joined: tuple[UUID, ...] = ()
     left: tuple[UUID, ...] = ()
     replayable: bool = True
+    trace: str | None = None
 
 
 class LivePublisher:
@@ -81,9 +87,14 @@ class LivePublisher:
             headers[HEADER_MEMBERS] = ",".join(
                 [f"+{user}" for user in first.joined] + [f"-{user}" for user in first.left]
             )
+        traces = [event.trace for event in run if event.trace is not None]
+        if traces:
+            headers[HEADER_TRACES] = ",".join(traces[:LINKS])
         try:
             await self._bus.client.publish(
                 live_subject(first.kind, first.identifier), b"\n".join([event.frame for event in run]), headers=headers
             )
+            _told.inc(len(run))
         except (NatsError, OSError) as error:
+            _untold.inc(len(run))
             log.warning("live.unpublished", stream=f"{first.kind}:{first.identifier}", error=repr(error))

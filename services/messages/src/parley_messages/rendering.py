@@ -9,11 +9,12 @@ import msgspec
 
 from parley_messages.publisher import render
 from parley_shared.contracts import frames
+from parley_shared.contracts.images import Image
 from parley_shared.contracts.messages import DirectoryRoom, Message, MyRoom, Reaction, Room
 
 _ROOM = (
     "id", "kind", "name", "topic", "visibility", "encryption", "history", "language", "slow_mode_s", "retention_days", "rev",
-    "created_by", "created_at", "deleted_at",
+    "created_by", "created_at", "deleted_at", "unreadable_before",
 )  # fmt: skip
 
 Row = Any
@@ -56,7 +57,7 @@ def message(row: Row, reactions: Iterable[Reaction] = ()) -> Message:
         sender_id=row["sender_id"],
         body=None if deleted else row["body"],
         format=row["format"],
-        media=[],
+        media=_images(row["media"]),
         thread_root_id=row["thread_root_id"],
         reply_count=row["reply_count"],
         mentions=[] if deleted else row["mentions"],
@@ -67,8 +68,14 @@ def message(row: Row, reactions: Iterable[Reaction] = ()) -> Message:
         deleted=deleted,
         deleted_by=row["deleted_by"],
         pinned=row["pinned_at"] is not None and not deleted,
+        unreadable=not deleted and row.get("unreadable", False),
         created_at=row["created_at"],
     )
+
+
+def _images(kept: list[dict[str, Any]] | None) -> list[Image]:
+    """As media described them when the message was sent; a tombstone has none."""
+    return [] if kept is None else msgspec.convert(kept, list[Image])
 
 
 def reactions(rows: Iterable[Row]) -> dict[UUID, list[Reaction]]:
@@ -92,6 +99,7 @@ def edited(at: datetime, actor: UUID | None, today: Message) -> frames.MessageEd
         mentions=today.mentions,
         mention_all=today.mention_all,
         edited_at=today.edited_at,
+        unreadable=today.unreadable,
     )
 
 

@@ -51,6 +51,8 @@ rooms = Table(
     Column("last_at", _instant, nullable=False),
     Column("flood_at", _instant),
     Column("retention_days", Integer),
+    Column("key_version", Integer, nullable=False),
+    Column("unreadable_before", BigInteger),
 )
 
 user_streams = Table(
@@ -98,6 +100,7 @@ events = Table(
     Column("message_id", Uuid),
     Column("rev", Integer),
     Column("meta", JSONB),
+    Column("replica", Text),
 )
 
 messages = Table(
@@ -123,6 +126,7 @@ messages = Table(
     Column("pinned_at", _instant),
     Column("pinned_by", Uuid),
     Column("last_reply_at", _instant),
+    Column("media", JSONB),
 )
 
 message_revisions = Table(
@@ -136,6 +140,29 @@ message_revisions = Table(
     Column("actor", Uuid, nullable=False),
     Column("reason", Text),
     Column("at", _instant, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("key_version", Integer),
+)
+
+message_images = Table(
+    "message_images",
+    metadata,
+    Column("room_id", Uuid, primary_key=True),
+    Column("message_id", Uuid, primary_key=True),
+    Column("image_id", Uuid, primary_key=True),
+    Column("live", Boolean, nullable=False),
+)
+
+room_keys = Table(
+    "room_keys",
+    metadata,
+    Column("room_id", Uuid, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("wrapping_key", Text),
+    Column("wrapped", LargeBinary),
+    Column("from_seq", BigInteger, nullable=False),
+    Column("created_at", _instant, nullable=False),
+    Column("destroyed_at", _instant),
 )
 
 sender_rates = Table(
@@ -153,6 +180,8 @@ outbox = Table(
     Column("from_seq", BigInteger, nullable=False),
     Column("to_seq", BigInteger, nullable=False),
     Column("kinds", ARRAY(Text), nullable=False),
+    Column("trace", Text),
+    Column("at", _instant, nullable=False),
 )
 
 idempotency_keys = Table(
@@ -257,6 +286,8 @@ reports = Table(
     Column("resolved_at", _instant),
     Column("resolved_by", Uuid),
     Column("resolution", Text),
+    Column("sealed", LargeBinary),
+    Column("key_version", Integer),
 )
 
 access_grants = Table(

@@ -9,8 +9,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
+from prometheus_client import Counter, Gauge
+
 EVENTS_PER_ROOM = 256
 BYTES = 64 * 1024 * 1024
+
+_asked = Counter(
+    "parley_tail_lookups", "Questions for missed events, by whether memory could answer: hit, miss", ["outcome"]
+)
+_size = Gauge("parley_tail_bytes", "Bytes of newest events in memory")
 
 
 class TailEvent(NamedTuple):
@@ -36,6 +43,7 @@ class TailCache:
         self._most_bytes = most_bytes
         self._rooms: OrderedDict[UUID, _Room] = OrderedDict()
         self._bytes = 0
+        _size.set_function(lambda: self._bytes)
 
     def append(
         self, room_id: UUID, seq: int, frame: bytes, joined: tuple[UUID, ...], left: tuple[UUID, ...], replayable: bool
@@ -79,6 +87,8 @@ class TailCache:
         """The events with after < seq ≤ head, or None if the database must be asked."""
         room = self._rooms.get(room_id)
         if room is None or not room.events or room.events[-1].seq != head or room.events[0].seq > after + 1:
+            _asked.labels("miss").inc()
             return None
+        _asked.labels("hit").inc()
         self._rooms.move_to_end(room_id)
         return [event for event in room.events if event.seq > after]

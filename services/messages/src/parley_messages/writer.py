@@ -10,19 +10,24 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
 import asyncpg
 import structlog
-from prometheus_client import Counter, Histogram
+from opentelemetry.trace import Span
+from prometheus_client import Counter, Gauge, Histogram
 
 from parley_messages.batch import Batch, BatchResult
 from parley_messages.domain.rates import FloodLimit
 from parley_messages.domain.sending import Checked
+from parley_messages.keys import RoomKeys
 from parley_messages.publisher import LivePublisher
 from parley_messages.store.send import SendStore
 from parley_shared.contracts.messages import Accepted, NotAccepted
 from parley_shared.db.engine import is_outage
-from parley_shared.errors import Code
+from parley_shared.errors import Code, Refused
+from parley_shared.metrics import stage
+from parley_shared.telemetry import start_span, under, written
 
 log = structlog.get_logger(__name__)
 
@@ -40,8 +45,18 @@ PATIENCE_S = 3.0
 _batch_size = Histogram(
     "parley_send_batch_size", "Sends in one transaction", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 )
-_batch_seconds = Histogram("parley_send_batch_seconds", "Time of one send transaction")
-_outcomes = Counter("parley_sends", "Sends by outcome", ["outcome"])
+_failures = Counter(
+    "parley_send_batches_failed",
+    "Transactions of sends that came to nothing: locked or deadlock (tried again), bisected, outage, bug",
+    ["why"],
+)
+_outcomes = Counter("parley_sends", "Sends by outcome: accepted, duplicate, or a code", ["outcome"])
+_queued = Gauge("parley_send_queue", "Sends that wait for their transaction")
+_keyless = Gauge("parley_send_keyless", "Sends that wait for the key of their sealed room")
+_untold = Gauge("parley_send_untold", "Committed transactions of which neither senders nor gateways have been told yet")
+_queue_seconds = stage("queue")
+_commit_seconds = stage("commit")
+_tell_seconds = stage("tell")
 
 
 class Ticket:
@@ -83,8 +98,10 @@ class Pending:
 class Writer:
     """One dedicated connection, one transaction at a time.
 
-    limits: accepted messages per rolling 60 s by role; None is off. flood: all people together in one room. on_connect: runs on each new connection before the
-    first write (the epoch check). advanced: called after each commit (wakes the outbox relay).
+    replica: this one's name, noted with what it commits. limits: accepted messages per rolling 60 s by role; None is off. flood: all people together in one room. on_connect: runs on
+    each new connection before the first write (the epoch check). advanced: called after each commit (wakes the outbox relay).
+    left_work: called after one that left work to tell people of (wakes the fan-out). keys: of sealed rooms; unwrap: brings today's key
+    of a room into them.
     """
 
     def __init__(
@@ -92,25 +109,39 @@ class Writer:
         *,
         url: str,
         application_name: str,
+        replica: str,
         limits: Mapping[str, int | None],
         flood: FloodLimit | None,
         publisher: LivePublisher,
         on_connect: Callable[[asyncpg.Connection], Awaitable[None]],
         advanced: Callable[[], None],
+        left_work: Callable[[], None],
+        keys: RoomKeys,
+        unwrap: Callable[[UUID], Awaitable[None]],
     ) -> None:
         self._url = url
         self._application_name = application_name
+        self._replica = replica
         self._limits = limits
         self._flood = flood
         self._publisher = publisher
         self._on_connect = on_connect
         self._advanced = advanced
+        self._left_work = left_work
+        self._keys = keys
+        self._unwrap = unwrap
+        # Sends to rooms whose key is being unwrapped, in their order; whoever comes later gets behind them.
+        self._keyless: dict[UUID, deque[Pending]] = {}
+        self._unwrapping: set[asyncio.Task[None]] = set()
         self._queue: deque[Pending] = deque()
         self._wake = asyncio.Event()
         self._results: asyncio.Queue[BatchResult[Pending]] = asyncio.Queue(maxsize=8)
         self._tasks: list[asyncio.Task[None]] = []
         self._store: SendStore | None = None
         self._stopping = False
+        _queued.set_function(lambda: len(self._queue))
+        _keyless.set_function(lambda: sum(map(len, self._keyless.values())))
+        _untold.set_function(self._results.qsize)
 
     async def start(self) -> None:
         """Connect and begin; later losses of the connection are mended from within."""
@@ -122,6 +153,8 @@ class Writer:
 
     async def stop(self) -> None:
         """Commit what is queued, then close."""
+        if self._unwrapping:
+            await asyncio.wait(self._unwrapping)
         self._stopping = True
         self._wake.set()
         if self._tasks:
@@ -145,6 +178,10 @@ class Writer:
         if not self.ready() or self._stopping:
             self._refuse_unavailable(pending, "The database is away for the moment; try again.")
             return
+        waiting = self._keyless.get(send.room_id)
+        if waiting is not None:
+            waiting.append(pending)
+            return
         self._queue.append(pending)
         self._wake.set()
 
@@ -165,8 +202,9 @@ class Writer:
     async def _turn(self, store: SendStore) -> bool:
         """One transaction over what is queued; False if nothing of it could be settled."""
         alone = self._take_stubborn()
-        batch = alone or [self._queue.popleft() for _ in range(min(len(self._queue), MOST_SENDS))]
-        before = len(batch)
+        batch = alone or self._take()
+        if not batch:
+            return True
         skipped = await self._commit(store, batch, wait_ms=LOCK_WAIT_MS if alone else None)
         kept: list[Pending] = []
         now = time.monotonic()
@@ -178,13 +216,25 @@ class Writer:
                 kept.append(pending)
         # In front of what arrived meanwhile: it is what keeps a sender's order.
         self._queue.extendleft(reversed(kept))
-        return len(skipped) < before
+        return len(skipped) < len(batch)
+
+    def _take(self) -> list[Pending]:
+        """What the next transaction is about, without sends that must stay behind those whose key is being unwrapped."""
+        taken = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_SENDS))]
+        if not self._keyless:
+            return taken
+        for pending in taken:
+            if (waiting := self._keyless.get(pending.send.room_id)) is not None:
+                waiting.append(pending)
+        return [pending for pending in taken if pending.send.room_id not in self._keyless]
 
     def _take_stubborn(self) -> list[Pending]:
         """All queued sends of the first room that was passed over too often, in order; usually none."""
         if not self._queue or self._queue[0].misses < MISSES:
             return []
         room_id = self._queue[0].send.room_id
+        if room_id in self._keyless:
+            return []
         mine = [pending for pending in self._queue if pending.send.room_id == room_id][:MOST_SENDS]
         taken = set(map(id, mine))
         self._queue = deque(pending for pending in self._queue if id(pending) not in taken)
@@ -193,21 +243,32 @@ class Writer:
     async def _commit(self, store: SendStore, batch: list[Pending], *, wait_ms: int | None) -> list[Pending]:
         """Commit a batch, halving it on an unexpected error until the send at fault stands alone. Returns what was skipped."""
         began = time.perf_counter()
-        work = Batch(store, self._limits, self._flood, wait_ms=wait_ms)
+        _queue_seconds.observe(time.monotonic() - batch[0].since)
+        work = Batch(store, self._keys, self._limits, self._flood, wait_ms=wait_ms)
+        traces = [pending.send.trace for pending in batch if pending.send.trace is not None]
+        span = (
+            start_span("batch", traces[0], links=traces[1:], attributes={"parley.sends": len(batch)})
+            if traces
+            else None
+        )
         try:
-            await store.begin()
-            result = await work.run([(pending, pending.send) for pending in batch])
-            await store.commit()
+            with under(span):
+                await store.begin()
+                result = await work.run([(pending, pending.send) for pending in batch])
+                await store.commit()
         except asyncpg.LockNotAvailableError:
+            _failures.labels("locked").inc()
             await _roll_back(store)
             return batch
         except asyncpg.DeadlockDetectedError:
+            _failures.labels("deadlock").inc()
             await _roll_back(store)
             log.warning("send.deadlock", sends=len(batch))
             return batch
         except Exception as error:
             if store.closed or is_outage(error):
                 # Whether a COMMIT that was under way took effect is not known: never a refusal, always `unavailable`.
+                _failures.labels("outage").inc()
                 await store.close()
                 log.warning("send.outage", sends=len(batch), error=repr(error))
                 for pending in batch:
@@ -217,6 +278,7 @@ class Writer:
                 return []
             await _roll_back(store)
             if len(batch) == 1:
+                _failures.labels("bug").inc()
                 log.exception("send.bug")
                 batch[0].ticket.settle(
                     batch[0].index,
@@ -225,28 +287,64 @@ class Writer:
                     ),
                 )
                 return []
+            _failures.labels("bisected").inc()
             log.warning("send.bisected", sends=len(batch), error=repr(error))
             middle = len(batch) // 2
             skipped = await self._commit(store, batch[:middle], wait_ms=wait_ms)
             return skipped + await self._commit(store, batch[middle:], wait_ms=wait_ms)
+        for pending in result.keyless:
+            self._await_key(pending)
+        if span is not None:
+            _end_traces(span, result)
         _batch_size.observe(len(batch))
-        _batch_seconds.observe(time.perf_counter() - began)
+        _commit_seconds.observe(time.perf_counter() - began)
         # Telling the world overlaps with the next transaction; one consumer keeps the order.
         await self._results.put(result)
         return result.skipped
+
+    def _await_key(self, pending: Pending) -> None:
+        room_id = pending.send.room_id
+        if room_id not in self._keyless:
+            self._keyless[room_id] = deque()
+            task = asyncio.create_task(self._bring_key(room_id), name="unwrap")
+            self._unwrapping.add(task)
+            task.add_done_callback(self._unwrapping.discard)
+        self._keyless[room_id].append(pending)
+
+    async def _bring_key(self, room_id: UUID) -> None:
+        """Then the sends that wait for it go on, before whatever has come to the queue meanwhile, or are refused."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._unwrap(room_id)
+        except Exception as error:
+            if isinstance(error, Refused) or is_outage(error):
+                log.warning("send.keyless", room_id=str(room_id), error=repr(error))
+            else:
+                log.exception("send.unwrapping")
+            for pending in self._keyless.pop(room_id):
+                self._refuse_unavailable(pending, "The room's key cannot be had at the moment; try again.")
+            return
+        self._queue.extendleft(reversed(self._keyless.pop(room_id)))
+        self._wake.set()
 
     async def _tell_forever(self) -> None:
         while True:
             result = await self._results.get()
             try:
+                began = time.perf_counter()
                 for pending, outcome in result.outcomes:
                     pending.ticket.settle(pending.index, outcome)
                     if isinstance(outcome, NotAccepted):
                         _outcomes.labels(outcome.code).inc()
+                    elif outcome.duplicate:
+                        _outcomes.labels("duplicate").inc()
                 _outcomes.labels("accepted").inc(len(result.committed))
                 if result.committed:
                     self._advanced()
+                    if result.left_work:
+                        self._left_work()
                     await self._publisher.publish(result.committed)
+                _tell_seconds.observe(time.perf_counter() - began)
             except Exception:
                 log.exception("send.telling")
             finally:
@@ -255,7 +353,7 @@ class Writer:
     # -- the connection
 
     async def _connect(self) -> SendStore:
-        store = await SendStore.connect(self._url, self._application_name)
+        store = await SendStore.connect(self._url, self._application_name, self._replica)
         try:
             await self._on_connect(store.connection)
             # An idle connection that is lost is mended at once, not at the next send.
@@ -270,8 +368,12 @@ class Writer:
         while True:
             try:
                 store = await self._connect()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("send.reconnecting", error=repr(error))
+            except Exception as error:
+                # Without this task nobody could send any more, until somebody restarts the replica.
+                if is_outage(error) or isinstance(error, (OSError, asyncpg.PostgresError)):
+                    log.warning("send.reconnecting", error=repr(error))
+                else:
+                    log.exception("send.reconnecting")
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 1.0)
             else:
@@ -285,6 +387,20 @@ class Writer:
     def _refuse_unavailable(self, pending: Pending, why: str) -> None:
         _outcomes.labels(str(Code.UNAVAILABLE)).inc()
         pending.ticket.settle(pending.index, NotAccepted(code=str(Code.UNAVAILABLE), detail=why, retry_after_ms=500))
+
+
+def _end_traces(batch: Span, result: BatchResult[Pending]) -> None:
+    """A span in each recorded trace, from the queue to the commit, beside the batch that it was in."""
+    for pending, outcome in result.outcomes:
+        queued_ns = int((time.monotonic() - pending.since) * 1e9)
+        span = start_span("commit", pending.send.trace, links=[written(batch)], start_ns=time.time_ns() - queued_ns)
+        if span is None:
+            continue
+        if isinstance(outcome, Accepted):
+            span.set_attributes({"parley.message_id": str(outcome.message_id), "parley.seq": outcome.seq})
+        else:
+            span.set_attribute("parley.refused", outcome.code)
+        span.end()
 
 
 async def _roll_back(store: SendStore) -> None:

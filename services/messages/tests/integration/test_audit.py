@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from parley_messages.jobs import HousekeepingJob
+from parley_messages.keys import RoomKeys
 from parley_messages.store import Database
 from parley_shared.audit import ZERO, Entry, Signer, broken, is_signed
 from parley_shared.contracts import audit as contract
@@ -193,7 +194,11 @@ async def test_an_export_states_every_chain_up_to_a_signed_head(suite, audit_key
 
 async def test_the_trail_outlives_its_room(suite, quiet) -> None:
     database = await Database.connect(
-        quiet.worker_url("messages"), application_name="test", size=2, on_connect=lambda _connection: asyncio.sleep(0)
+        quiet.worker_url("messages"),
+        application_name="test",
+        size=2,
+        on_connect=lambda _connection: asyncio.sleep(0),
+        keys=RoomKeys(None),
     )
     room_id = new_id()
     try:

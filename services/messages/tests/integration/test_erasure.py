@@ -192,6 +192,7 @@ async def test_joins_at_the_same_moment_are_seen_or_refused(suite) -> None:
     assert not await suite.database.fetchval(
         "SELECT count(*) FROM messages.messages WHERE sender_id = $1 AND deleted_at IS NULL", gone.user_id
     )
+    assert await where(suite, CANARY) == []
 
 
 async def test_it_goes_on_where_it_was_and_counts_once(suite, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from nats.js.errors import NotFoundError
 
 from parley_messages.epoch import Epoch
 from parley_messages.jobs import PURGED_TABLES, RELAY_ROWS, HeadsJob, HousekeepingJob, RelayJob
+from parley_messages.keys import RoomKeys
 from parley_messages.store import Database
 from parley_shared import embedded
 from parley_shared.contracts.live import HEADS, Advanced, Heads, heads_subject
@@ -33,7 +34,7 @@ async def epoch() -> Epoch:
 @pytest_asyncio.fixture
 async def database(quiet, epoch) -> AsyncIterator[Database]:
     database = await Database.connect(
-        await quiet.migrated("messages"), application_name="jobs", size=4, on_connect=epoch.check
+        await quiet.migrated("messages"), application_name="jobs", size=4, on_connect=epoch.check, keys=RoomKeys(None)
     )
     yield database
     await database.close()
@@ -328,9 +329,9 @@ async def test_dropping_a_partition_raises_the_floor_of_the_streams_in_it(databa
     await admin.execute("INSERT INTO messages.user_streams VALUES ($1, 2, 0, clock_timestamp())", user_id)
     old = await make_old_partition(admin, 8)
     for seq in (1, 2, 3):
-        await log(admin, f"room:{room_id}", seq, "52 days")
+        await log(admin, f"room:{room_id}", seq, "56 days")
     await log(admin, f"room:{room_id}", 4, "1 hour")
-    await log(admin, f"user:{user_id}", 1, "52 days")
+    await log(admin, f"user:{user_id}", 1, "56 days")
     await log(admin, f"user:{user_id}", 2, "1 hour")
     await log(admin, f"room:{other}", 1, "1 hour")
     await HousekeepingJob(database, "one", 30).run()
@@ -379,8 +380,10 @@ CONVERSATION = (
     "INSERT INTO messages.sanctions VALUES ($1, $1, 'ban', NULL, NULL, $1, now())",
     "INSERT INTO messages.reports (id, room_id, message_id, reporter_id, reason, at) VALUES ($1, $1, $1, $1, 'why', now())",
     "INSERT INTO messages.access_grants VALUES ($1, $1, $1, 'why', now(), now())",
+    "INSERT INTO messages.room_keys VALUES ($1, 1, 'a key', 'x', 1, now())",
+    "INSERT INTO messages.message_images SELECT room_id, id, id, true FROM messages.messages WHERE room_id = $1",
 )
-OUTLIVE_A_ROOM = {"audit", "idempotency_keys"}
+OUTLIVE_A_ROOM = {"audit", "idempotency_keys", "message_images"}
 
 
 async def test_what_has_run_out_is_forgotten(database, admin) -> None:
@@ -429,6 +432,8 @@ async def test_rooms_whose_undo_has_run_out_are_purged_and_others_are_not(databa
         left = {row["room_id"] for row in await admin.fetch(f"SELECT DISTINCT room_id FROM messages.{table}")}
         assert expired not in left, table
         assert table not in PURGED_TABLES or left == {recent, alive}, table
+    dead = await admin.fetch("SELECT room_id, live, count(*) FROM messages.message_images GROUP BY 1, 2 ORDER BY 2")
+    assert {tuple(row) for row in dead} == {(expired, False, 20), (recent, True, 20), (alive, True, 20)}
     assert {row["id"] for row in await admin.fetch("SELECT id FROM messages.rooms")} == {recent, alive}
     assert await admin.fetchval("SELECT count(*) FROM messages.events WHERE stream = $1", f"room:{expired}") == 0
 

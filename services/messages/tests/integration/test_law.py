@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from parley_shared.contracts import frames
+from parley_shared.contracts import frames, keys
 from parley_shared.contracts import messages as contract
 from parley_shared.errors import Refused
 
@@ -26,7 +26,7 @@ operations = st.lists(
                 *("send", "send", "send", "reply", "reply"),
                 *("edit", "edit", "delete", "react", "react", "react", "unreact", "pin", "unpin"),
                 *("join", "leave", "kick", "add", "role", "rename", "undo", "erase"),
-                *("mute", "mute", "unmute", "ban", "unban", "expire"),
+                *("mute", "mute", "unmute", "ban", "unban", "expire", "image", "rotate", "destroy"),
             ]
         ),
         st.integers(0, PEOPLE - 1),
@@ -68,6 +68,7 @@ class View:
                         mentions=body.mentions,
                         mention_all=body.mention_all,
                         edited_at=body.edited_at,
+                        unreadable=body.unreadable,
                     )
             case frames.MessageDeleted(message_id=message_id) if message_id in self.messages:
                 # Deletion wins: nothing that follows brings back what the message said or was given.
@@ -79,6 +80,8 @@ class View:
                     mention_all=False,
                     reactions=[],
                     pinned=False,
+                    media=[],
+                    unreadable=False,
                     deleted=True,
                     deleted_by=body.deleted_by,
                 )
@@ -97,7 +100,15 @@ class View:
             case frames.MemberLeft(user_id=user_id) | frames.MemberRemoved(user_id=user_id):
                 self.members.pop(user_id, None)
             case frames.RoomUpdated(room=room):
+                if (room.unreadable_before or 0) > (self.room.unreadable_before or 0):
+                    self.lose(room.unreadable_before or 0)
                 self.room = room
+
+    def lose(self, before: int) -> None:
+        """A sealed room's key was destroyed: what was said before cannot be read any more, but for what is edited afterwards."""
+        for message in list(self.messages.values()):
+            if message.seq < before and not message.deleted:
+                self.change(message, body=None, unreadable=True)
 
     def living(self, message_id: UUID) -> contract.Message | None:
         """The message, if the client has it and it is not deleted."""
@@ -183,6 +194,11 @@ async def act(suite: Any, what: str, room_id: UUID, witness: Any, people: list[A
         match what:
             case "send":
                 await suite.try_send(suite.message(actor, room_id, random.choice(["hello", "ä", "x" * 200])))
+            case "image":
+                image = suite.gallery.add(actor.user_id)
+                await suite.try_send(suite.message(actor, room_id, "look", media_ids=[image.id]))
+            case "rotate" | "destroy":
+                await turn_key(suite, what, room_id)
             case "reply":
                 items = (await suite.page(actor, room_id, limit=5)).items
                 if items:
@@ -225,11 +241,21 @@ async def act(suite: Any, what: str, room_id: UUID, witness: Any, people: list[A
             raise
 
 
+async def turn_key(suite: Any, what: str, room_id: UUID) -> None:
+    """In a plain room it is refused."""
+    admin = suite.user("admin")
+    if what == "rotate":
+        await suite.rpc.call(keys.ROTATE_ROOM_KEY, keys.RotateRoomKey(actor=admin, token=suite.token, room_id=room_id))
+    else:
+        request = keys.DestroyRoomKeys(actor=admin, token=suite.token, room_id=room_id, reason="because")
+        await suite.rpc.call(keys.DESTROY_ROOM_KEYS, request)
+
+
 async def _an_old_snapshot_plus_events_equals_a_fresh_fetch(
-    suite: Any, before: list[Any], after: list[Any], history: str
+    suite: Any, before: list[Any], after: list[Any], history: str, encryption: str
 ) -> None:
     witness, *people = [suite.user() for _ in range(PEOPLE + 1)]
-    room = await suite.room(witness, *people, history=history)
+    room = await suite.room(witness, *people, history=history, encryption=encryption)
     # One of them may change settings and roles, so that what is tried also succeeds.
     await suite.set_role(witness, room.id, people[0], "owner")
     for operation in before:
@@ -266,15 +292,15 @@ async def _the_log_is_dense_and_counts_are_true(suite: Any, witness: Any, room_i
     assert [row["at"] for row in instants] == sorted(row["at"] for row in instants)
 
 
-@pytest.mark.parametrize("history", ["all", "since_join"])
-async def test_an_old_snapshot_plus_the_events_after_it_equals_a_fresh_fetch(suite, history) -> None:
+@pytest.mark.parametrize(("history", "encryption"), [("all", "plain"), ("since_join", "plain"), ("all", "sealed")])
+async def test_an_old_snapshot_plus_the_events_after_it_equals_a_fresh_fetch(suite, history, encryption) -> None:
     loop = asyncio.get_running_loop()
 
     @settings(max_examples=20, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(before=operations, after=operations)
     def check(before: list[Any], after: list[Any]) -> None:
         asyncio.run_coroutine_threadsafe(
-            _an_old_snapshot_plus_events_equals_a_fresh_fetch(suite, before, after, history), loop
+            _an_old_snapshot_plus_events_equals_a_fresh_fetch(suite, before, after, history, encryption), loop
         ).result(60)
 
     # Hypothesis is synchronous: it draws in a thread, and what it draws is done on this loop.

@@ -1,5 +1,6 @@
 """Rooms that keep their messages for some days: what is older is gone, and nothing else."""
 
+from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
@@ -40,9 +41,10 @@ async def age(suite, room_id: UUID, days: int, *message_ids: UUID) -> None:
 async def test_what_is_older_than_a_room_keeps_is_gone_and_keeps_its_place(suite, job) -> None:
     owner, guest = suite.user(), suite.user()
     room = await suite.room(owner, guest)
-    old, edited, young = await suite.send(owner, room.id, "canary old", "canary first", "young")
-    [reply] = await suite.send(guest, room.id, "canary reply", thread_root_id=old.message_id)
-    await suite.edit(owner, room.id, edited, 1, "canary second")
+    canary = f"canary{token_hex(8)}"
+    old, edited, young = await suite.send(owner, room.id, f"{canary} old", f"{canary} first", "young")
+    [reply] = await suite.send(guest, room.id, f"{canary} reply", thread_root_id=old.message_id)
+    await suite.edit(owner, room.id, edited, 1, f"{canary} second")
     await suite.react(guest, room.id, old, "like")
     await suite.pin(owner, room.id, old)
     await keep(suite, owner, room, 7)
@@ -74,7 +76,7 @@ async def test_what_is_older_than_a_room_keeps_is_gone_and_keeps_its_place(suite
         "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'messages'"
     ):
         found = await suite.database.fetchval(
-            f"SELECT count(*) FROM messages.{table['table_name']} WHERE {table['column_name']}::text LIKE '%canary%'"
+            f"SELECT count(*) FROM messages.{table['table_name']} WHERE {table['column_name']}::text LIKE '%{canary}%'"
         )
         assert found == 0, table
     assert (

@@ -35,7 +35,6 @@ async def test_a_names_characters_are_composed(suite) -> None:
         ({"name": "nul\0"}, Code.BAD_TEXT),
         ({"topic": "x" * 501}, Code.INVALID),
         ({"language": "klingon"}, Code.INVALID),
-        ({"encryption": "sealed"}, Code.INVALID),
     ],
 )
 async def test_a_room_with_a_wrong_field_is_not_made(suite, fields, code) -> None:

@@ -5,6 +5,8 @@ import time
 
 import asyncpg
 
+from parley_messages.store.send import SendStore
+from parley_messages.writer import Writer
 from parley_shared.contracts import messages as contract
 from parley_shared.errors import Code
 from parley_shared.ids import new_id
@@ -206,3 +208,28 @@ async def test_a_connection_lost_in_the_middle_is_answered_unavailable_and_a_ret
     assert len((await suite.page(owner, room.id, limit=200)).items) == 40
     # The last cut may have hit a writer at rest; whoever comes next must find it connected again.
     await persist(suite.message(owner, room.id, "settled"))
+
+
+async def test_a_writer_that_fails_to_reconnect_for_whatever_reason_goes_on_trying(suite, monkeypatch) -> None:
+    owner = suite.user()
+    room = await suite.room(owner)
+    failed: list[Exception] = []
+    original = Writer._connect
+
+    async def fails_first(self: Writer) -> SendStore:
+        if len(failed) < 2:
+            # What asyncpg raises when it is cut off while it prepares a statement; and what nobody foresaw.
+            failed.append([asyncpg.exceptions.InternalClientError("cannot switch"), ValueError("a bug")][len(failed)])
+            raise failed[-1]
+        return await original(self)
+
+    monkeypatch.setattr(Writer, "_connect", fails_first)
+    await suite.database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'parley-messages%writer'"
+    )
+    async with asyncio.timeout(10):
+        while True:
+            [outcome] = await suite.try_send(suite.message(owner, room.id))
+            if isinstance(outcome, contract.Accepted) and len(failed) == 2:
+                break
+            await asyncio.sleep(0.02)

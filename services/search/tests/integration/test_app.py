@@ -1,9 +1,11 @@
 from parley_search.app import run
 from parley_search.settings import Settings
+from parley_search.tables import metadata
 from parley_shared.contracts.erasure import ERASE_SEARCH
 from parley_shared.contracts.search import READY
 from parley_shared.testing.behaviour import (
     erases_whom_it_is_told_to,
+    its_migrations_make_what_its_tables_say,
     its_role_is_confined_to_its_schema,
     starts_and_says_that_it_is_ready,
 )
@@ -16,6 +18,10 @@ async def test_it_starts_and_says_that_it_is_ready(postgres: Postgres, nats: Nat
 
 async def test_its_role_can_neither_read_another_schema_nor_change_its_own(postgres: Postgres) -> None:
     await its_role_is_confined_to_its_schema("search", postgres)
+
+
+async def test_the_migrations_make_what_the_tables_say(postgres: Postgres) -> None:
+    await its_migrations_make_what_its_tables_say("search", metadata, postgres)
 
 
 async def test_it_erases_whom_it_is_told_to(postgres: Postgres, nats: Nats) -> None:

@@ -269,11 +269,13 @@ JWKS = svc_rpc("auth", "jwks", Empty, Jwks, callers={"gateway"})
 REVOKED_SINCE = svc_rpc("auth", "revoked_since", RevokedSince, Revocations, callers={"gateway"})
 KNOWN_USERS = svc_rpc("auth", "known_users", UserIds, UserIds, callers={"messages"})
 """Which of these ids are users that can be addressed: they exist, and are neither erased nor disabled."""
-RESOLVE_NAMES = svc_rpc("auth", "resolve_names", UserNames, NamedUsers, callers={"messages"})
+RESOLVE_NAMES = svc_rpc("auth", "resolve_names", UserNames, NamedUsers, callers={"messages", "search"})
 """Whom these usernames, as somebody typed them, belong to; at most 1,000 at once."""
 RECEIPTS_OFF = svc_rpc("auth", "receipts_off", UserIds, UserIds, callers={"messages"})
 """Which of these users have switched read receipts off."""
 USER_ROLES = svc_rpc("auth", "user_roles", UserIds, UserRoles, callers={"messages"})
-CONFIRM_TOKEN = svc_rpc("auth", "confirm_token", ConfirmToken, Confirmed, callers={"messages", "presence"})
+CONFIRM_TOKEN = svc_rpc(
+    "auth", "confirm_token", ConfirmToken, Confirmed, callers={"media", "messages", "presence", "search"}
+)
 """Whose verbs of office carry the access token asks here; refused exactly as auth's own verbs of office."""
 READY = ready_rpc("auth")

@@ -29,7 +29,7 @@ class ExportPage(UserRequest, frozen=True, kw_only=True):
 
 
 class Exported(Wire, frozen=True, kw_only=True):
-    """items: lines, each with its `type`: membership, message, revision, reaction, follow, notification, block."""
+    """items: lines, each with its `type`: membership, message, revision, reaction, follow, notification, block, image."""
 
     items: list[dict[str, Any]]
     next: str | None = None

@@ -215,7 +215,7 @@ class MessageCreated(EventBody, frozen=True, kw_only=True, tag="message.created"
 
 
 class MessageEdited(EventBody, frozen=True, kw_only=True, tag="message.edited"):
-    """The message as it is today; a deleted one has no body."""
+    """The message as it is today; a deleted one has no body, nor has one whose room's key was destroyed (`unreadable`)."""
 
     message_id: UUID
     rev: int
@@ -224,6 +224,7 @@ class MessageEdited(EventBody, frozen=True, kw_only=True, tag="message.edited"):
     mentions: list[UUID]
     mention_all: bool = False
     edited_at: datetime | None
+    unreadable: bool = False
 
 
 class MessageDeleted(EventBody, frozen=True, kw_only=True, tag="message.deleted"):

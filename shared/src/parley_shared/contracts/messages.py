@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from parley_shared.contracts.base import Actor, Empty, UserRequest, Wire, ready_rpc, svc_rpc, user_rpc
+from parley_shared.contracts.images import Image
 
 RoomRole = Literal["owner", "moderator", "member"]
 Visibility = Literal["public", "private"]
@@ -25,6 +26,7 @@ class Room(Wire, frozen=True, kw_only=True):
     kind: `direct` for the room of POST /direct, whose members are fixed and which has no name.
     deleted_at: set while an owner may still restore it; nobody else sees the room then.
     retention_days: how long messages are kept, null for ever.
+    unreadable_before: of a sealed room whose key was destroyed: messages with a smaller seq are `unreadable`.
     """
 
     id: UUID
@@ -41,6 +43,7 @@ class Room(Wire, frozen=True, kw_only=True):
     created_by: UUID
     created_at: datetime
     deleted_at: datetime | None = None
+    unreadable_before: int | None = None
 
 
 class Reaction(Wire, frozen=True, kw_only=True):
@@ -57,6 +60,7 @@ class Message(Wire, frozen=True, kw_only=True):
 
     seq: that of its creation. n: its ordinal among the room's top-level messages, null for a reply.
     mentions: members named in it, by id; mention_all: it names everybody. reactions: sorted by reaction.
+    unreadable: the key of its sealed room was destroyed, so that it has no body for anybody.
     """
 
     id: UUID
@@ -66,7 +70,7 @@ class Message(Wire, frozen=True, kw_only=True):
     sender_id: UUID
     body: str | None
     format: str
-    media: list[msgspec.Raw]
+    media: list[Image]
     thread_root_id: UUID | None
     reply_count: int
     mentions: list[UUID]
@@ -77,6 +81,7 @@ class Message(Wire, frozen=True, kw_only=True):
     deleted: bool
     deleted_by: UUID | None
     pinned: bool
+    unreadable: bool = False
     created_at: datetime
 
 
@@ -213,7 +218,8 @@ class RemoveMember(RoomRequest, frozen=True, kw_only=True):
 
 
 class Send(Wire, frozen=True, kw_only=True):
-    """One message to be sent. The gateway sets the actor; everything else is as the client gave it, unchecked."""
+    """One message to be sent. The gateway sets the actor; everything else is as the client gave it, unchecked. trace: the traceparent
+    of a send that is recorded."""
 
     actor: Actor
     room_id: UUID
@@ -222,6 +228,7 @@ class Send(Wire, frozen=True, kw_only=True):
     format: str = "markdown"
     thread_root_id: UUID | None = None
     media_ids: list[UUID] = []  # noqa: RUF012 — msgspec copies an empty list default
+    trace: str | None = None
 
 
 class SendMany(Wire, frozen=True, kw_only=True):
@@ -275,6 +282,24 @@ class Messages(Wire, frozen=True, kw_only=True):
 
 class MessageRequest(RoomRequest, frozen=True, kw_only=True):
     message_id: UUID
+
+
+class MessageRef(Wire, frozen=True, kw_only=True):
+    room_id: UUID
+    message_id: UUID
+
+
+class RenderMessages(UserRequest, frozen=True, kw_only=True):
+    """Messages of any rooms, at most 200."""
+
+    wanted: list[MessageRef]
+
+
+class RenderedMessages(Wire, frozen=True, kw_only=True):
+    """In the order of what was wanted; null for what the caller may not see now, and for a deleted one. Ends early when the answer
+    is full."""
+
+    items: list[Message | None]
 
 
 class RoomEvents(RoomRequest, frozen=True, kw_only=True):
@@ -454,6 +479,7 @@ REMOVE_MEMBER = user_rpc("messages", "remove_member", RemoveMember, Empty, repea
 SEND_MANY = user_rpc("messages", "send_many", SendMany, SentMany, timeout=5.0)
 PAGE = user_rpc("messages", "page", Page, Messages, repeatable=True)
 GET_MESSAGE = user_rpc("messages", "get_message", MessageRequest, Message, repeatable=True)
+RENDER_MESSAGES = user_rpc("messages", "render_messages", RenderMessages, RenderedMessages, repeatable=True)
 ROOM_EVENTS = user_rpc("messages", "room_events", RoomEvents, Events, repeatable=True)
 USER_EVENTS = user_rpc("messages", "user_events", UserEvents, Events, repeatable=True)
 MARK_READ = user_rpc("messages", "mark_read", MarkRead, ReadState, repeatable=True)

@@ -3,10 +3,12 @@
 import asyncio
 
 import asyncpg
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from parley_shared.telemetry import statement_span
 
 
 def make_engine(url: str, *, application_name: str, pool_size: int) -> AsyncEngine:
@@ -14,7 +16,7 @@ def make_engine(url: str, *, application_name: str, pool_size: int) -> AsyncEngi
 
     The schema is never on the search path: every table names its own.
     """
-    return create_async_engine(
+    engine = create_async_engine(
         url.replace("postgresql://", "postgresql+asyncpg://", 1),
         pool_size=pool_size,
         max_overflow=0,
@@ -22,12 +24,51 @@ def make_engine(url: str, *, application_name: str, pool_size: int) -> AsyncEngi
         # After a restart of PostgreSQL no request pays for a connection that died with it.
         pool_pre_ping=True,
         pool_recycle=3600,
+        # Values do not belong into the texts of errors, which end in logs.
+        hide_parameters=True,
         connect_args={
             "timeout": 5,
             "command_timeout": 30,
             "server_settings": {"application_name": application_name, "timezone": "UTC", "jit": "off"},
         },
     )
+    _trace_statements(engine)
+    _hide_rows(engine)
+    return engine
+
+
+def _hide_rows(engine: AsyncEngine) -> None:
+    """PostgreSQL's errors end with a DETAIL that holds the row: no text of an error shall."""
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def _cut(context: object) -> None:
+        original = getattr(context, "original_exception", None)
+        for error in (original, getattr(context, "sqlalchemy_exception", None)):
+            if error is not None and error.args and isinstance(error.args[0], str):
+                error.args = (error.args[0].partition("\nDETAIL:")[0], *error.args[1:])
+        if original is not None and isinstance(original.__cause__, asyncpg.PostgresError):
+            original.__cause__.detail = None
+
+
+def _trace_statements(engine: AsyncEngine) -> None:
+    """A span for each statement of work that is recorded: its text, and never what it was executed with."""
+    open_span = "parley span"
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def _begin(connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
+        connection.info[open_span] = statement_span(statement)
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def _end(connection: Connection, *_rest: object) -> None:
+        if (span := connection.info.pop(open_span, None)) is not None:
+            span.end()
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def _fail(failed: object) -> None:
+        connection = getattr(failed, "connection", None)
+        if connection is not None and (span := connection.info.pop(open_span, None)) is not None:
+            span.set_attribute("error.type", type(getattr(failed, "original_exception", None)).__name__)
+            span.end()
 
 
 def is_outage(error: BaseException) -> bool:

@@ -4,14 +4,19 @@ The chain lives in `parley_<service>/migrations`, inside the package, so that wh
 """
 
 import asyncio
+from functools import cache
 from importlib.resources import files
 from zlib import crc32
 
+import asyncpg
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
+
+log = structlog.get_logger(__name__)
 
 
 def _config(service: str) -> Config:
@@ -27,6 +32,24 @@ def head_revision(service: str) -> str:
     if head is None:
         raise RuntimeError(f"parley_{service} has no migrations")
     return head
+
+
+def shortcoming(service: str, found: str | None) -> str | None:
+    """What is wrong with a schema at the revision `found` for this code; None if it can work.
+
+    A revision that this code does not know is a newer release's. Migrations expand first and contract two releases later, so what
+    the next release needs still serves this one, and its replicas go on while they are replaced.
+    """
+    wanted, older = _revisions(service)
+    return f"the schema is at {found}, this code needs {wanted}" if found is None or found in older else None
+
+
+@cache
+def _revisions(service: str) -> tuple[str, frozenset[str]]:
+    """The newest one and those before it; readiness asks every few seconds, and the files do not change."""
+    script = ScriptDirectory.from_config(_config(service))
+    wanted = head_revision(service)
+    return wanted, frozenset(revision.revision for revision in script.walk_revisions()) - {wanted}
 
 
 async def migrate(service: str, url: str) -> None:
@@ -45,6 +68,28 @@ async def migrate(service: str, url: str) -> None:
         await engine.dispose()
 
 
+async def wait(service: str, url: str) -> None:
+    """Until the schema is one that this code can work with; what is missing is logged whenever it is another thing."""
+    said = None
+    while (missing := await _missing(service, url)) is not None:
+        if missing != said:
+            log.info("schema.waiting", missing=missing)
+            said = missing
+        await asyncio.sleep(1)
+
+
+async def _missing(service: str, url: str) -> str | None:
+    try:
+        connection = await asyncpg.connect(url, timeout=5)
+        try:
+            found = await connection.fetchval(f"SELECT version_num FROM {service}.alembic_version")  # noqa: S608 — our own name
+        finally:
+            await connection.close()
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        return str(error) or type(error).__name__
+    return shortcoming(service, found)
+
+
 def _upgrade(connection: Connection, service: str) -> None:
     config = _config(service)
     config.attributes["connection"] = connection
@@ -55,3 +100,8 @@ def _upgrade(connection: Connection, service: str) -> None:
 def run(service: str, url: str) -> None:
     """`parley-<service> migrate`."""
     asyncio.run(migrate(service, url))
+
+
+def run_wait(service: str, url: str) -> None:
+    """`parley-<service> wait`."""
+    asyncio.run(wait(service, url))

@@ -1,25 +1,36 @@
 """The process's connection to NATS, with the settings that measured faults taught us."""
 
 import os
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import nats
 import structlog
 from nats.aio.client import Client
 from nats.errors import SlowConsumerError
+from prometheus_client import Counter
+
+from parley_shared.settings import SECOND
 
 log = structlog.get_logger(__name__)
+
+_reconnects = Counter("parley_nats_reconnects", "Times that the link to NATS came back")
+_dropped = Counter(
+    "parley_nats_dropped", "Times that nats-py threw messages away, since they were not taken fast enough"
+)
 
 
 class Bus:
     """A NATS client that reconnects for ever, and tells whoever asks when the link goes, comes back or drops messages.
 
-    lost, restored, dropped: lists of callbacks; `dropped` gets the subscription's subject, since a slow
+    ca: certificates that the server's must be signed by. TLS is then spoken from the first byte on, which the server must expect
+    (`handshake_first`). None leaves it to the server whether TLS is spoken, and to the system whom to trust. lost, restored, dropped: lists of callbacks; `dropped` gets the subscription's subject, since a slow
     subscriber loses messages silently and its owner must treat that as a gap.
     """
 
-    def __init__(self, url: str, *, name: str, user: str, password: str) -> None:
+    def __init__(self, url: str, *, name: str, user: str, password: str, ca: Path | None = None) -> None:
         self.client = Client()
         self.lost: list[Callable[[], None]] = []
         self.restored: list[Callable[[], None]] = []
@@ -30,7 +41,8 @@ class Bus:
             "user": user or None,
             "password": password or None,
             # A prefix of its own, since a shared _INBOX.> would let every service read all replies.
-            "inbox_prefix": f"_INBOX_{user or 'parley'}".encode(),
+            # It is the service's, whichever of its two users this is.
+            "inbox_prefix": f"_INBOX_{user.removesuffix(SECOND) or 'parley'}".encode(),
             "max_reconnect_attempts": -1,
             "reconnect_time_wait": 0.25,
             # The default pings find a dead link after four minutes, these after ten to fifteen seconds.
@@ -42,6 +54,10 @@ class Bus:
             "error_cb": self._on_error,
             "closed_cb": self._on_closed,
         }
+        if ca is not None:
+            self._options["tls"] = ssl.create_default_context(cafile=ca)
+            # Otherwise nats-py asks in clear whether to speak TLS, also of `tls://`, and tells its password to whoever says no.
+            self._options["tls_handshake_first"] = True
         self._closing = False
 
     @property
@@ -73,12 +89,14 @@ class Bus:
             callback()
 
     async def _on_restored(self) -> None:
+        _reconnects.inc()
         log.info("nats.restored")
         for callback in self.restored:
             callback()
 
     async def _on_error(self, error: Exception) -> None:
         if isinstance(error, SlowConsumerError):
+            _dropped.inc()
             log.warning("nats.dropped", subject=error.subject)
             for callback in self.dropped:
                 callback(error.subject)

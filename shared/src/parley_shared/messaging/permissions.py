@@ -16,8 +16,11 @@ _LIVE_PUBLISHERS: dict[str, tuple[Service, ...]] = {
     "account": ("auth",),
     "presence": ("presence",),
     "typing": ("gateway",),
+    "journey": ("gateway",),
 }
 _EVENT_OWNERS: tuple[Service, ...] = ("messages",)
+_EVENT_READERS: tuple[Service, ...] = ("search",)
+"""Each with a durable consumer of its own name."""
 
 
 def contracts() -> list[Rpc[Any, Any]]:
@@ -33,9 +36,12 @@ def contracts() -> list[Rpc[Any, Any]]:
 def permissions(service: Service) -> dict[str, Any]:
     """The `permissions` block of a nats-server user, as the server's configuration spells it."""
     publish = [rpc.subject for rpc in contracts() if service in rpc.callers]
-    subscribe = [f"_INBOX_{service}.>"]
-    if service != "gateway":
-        subscribe += [f"parley.rpc.{service}.>", "$SRV.>"]
+    subscribe = [f"_INBOX_{service}.>", "$SRV.>"]
+    if service == "gateway":
+        # Who is there, asked on an admin's behalf.
+        publish.append("$SRV.PING")
+    else:
+        subscribe.append(f"parley.rpc.{service}.>")
     for kind, owners in _LIVE_PUBLISHERS.items():
         if service in owners:
             publish.append(f"parley.live.{kind}.>")
@@ -48,5 +54,12 @@ def permissions(service: Service) -> dict[str, Any]:
             f"$JS.API.STREAM.INFO.{EVENT_STREAM}",
             f"$JS.API.STREAM.CREATE.{EVENT_STREAM}",
             f"$JS.API.STREAM.UPDATE.{EVENT_STREAM}",
+        ]
+    if service in _EVENT_READERS:
+        publish += [
+            f"$JS.API.CONSUMER.INFO.{EVENT_STREAM}.{service}",
+            f"$JS.API.CONSUMER.CREATE.{EVENT_STREAM}.{service}",
+            f"$JS.API.CONSUMER.MSG.NEXT.{EVENT_STREAM}.{service}",
+            f"$JS.ACK.{EVENT_STREAM}.{service}.>",
         ]
     return {"publish": publish, "subscribe": subscribe, "allow_responses": True}

@@ -6,7 +6,6 @@ The server side is built on `nats.micro`, so that operators' `nats` command find
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,11 +14,15 @@ from nats.aio.msg import Msg
 from nats.micro import add_service
 from nats.micro.request import Request
 from nats.micro.service import EndpointConfig, EndpointStats, Service, ServiceConfig
-from prometheus_client import Counter, Histogram
+from opentelemetry.trace import SpanKind
+from prometheus_client import Counter, Gauge, Histogram
 
+from parley_shared import correlation
 from parley_shared.contracts.base import NOTHING, Problem, Rpc, Wire
+from parley_shared.contracts.cluster import Replica
 from parley_shared.errors import STATUS, Code, Refused, unavailable
 from parley_shared.messaging.connection import Bus
+from parley_shared.telemetry import current, inner, start_span, under
 
 log = structlog.get_logger(__name__)
 
@@ -31,12 +34,28 @@ HEADER_ERROR = "Nats-Service-Error"
 Req = TypeVar("Req", bound=Wire)
 Rep = TypeVar("Rep", bound=Wire)
 
-traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
-"""The W3C trace context of the work at hand; calls pass it on."""
-
 _encode = msgspec.json.Encoder().encode
 _calls = Counter("parley_rpc_calls", "RPC calls made, by outcome", ["subject", "outcome"])
 _served = Histogram("parley_rpc_served_seconds", "Time from a request's arrival to its reply", ["subject", "outcome"])
+_busy = Counter("parley_rpc_busy", "Requests that were refused, since too many were in work")
+_in_work = Gauge("parley_rpc_in_work", "Requests of others that are worked on")
+_awaited = Gauge("parley_rpc_awaited", "Calls to others that are not answered yet")
+
+
+PING_SUBJECT = "$SRV.PING"
+NAME_PREFIX = "parley-"
+
+
+class _Pong(msgspec.Struct):
+    """As nats.micro answers a ping."""
+
+    name: str
+    id: str
+    version: str
+    metadata: dict[str, str] = {}
+
+
+_decode_pong = msgspec.json.Decoder(_Pong).decode
 
 
 class RpcClient:
@@ -52,13 +71,41 @@ class RpcClient:
         self._decoders: dict[type[Wire], Callable[[bytes], Any]] = {}
         self._count = 0
         self._inbox = ""
+        self._gathered: dict[str, list[Msg]] = {}
         bus.lost.append(self._fail_all)
+        _awaited.set_function(lambda: len(self._waiting))
 
     async def start(self) -> None:
         """Subscribe to the inbox; once, after the bus is connected. nats-py subscribes again after a reconnect."""
         self._inbox = f"{self._bus.inbox_prefix}.{self._bus.client._nuid.next().decode()}"  # noqa: SLF001 — nats-py's id generator has no public name
         await self._bus.client.subscribe(
             f"{self._inbox}.*", cb=self._on_reply, pending_msgs_limit=0, pending_bytes_limit=0
+        )
+
+    async def everybody(self, seconds: float) -> list[Replica]:
+        """All processes that answer within so many seconds, by service and instance. Raises Refused: UNAVAILABLE."""
+        if not self._bus.connected:
+            raise unavailable("The message bus is away for the moment; try again.")
+        self._count += 1
+        token = f"all{self._count}"
+        answers = self._gathered[token] = []
+        try:
+            await self._bus.client.publish(PING_SUBJECT, b"", reply=f"{self._inbox}.{token}")
+            await asyncio.sleep(seconds)
+        finally:
+            del self._gathered[token]
+        found = [_decode_pong(message.data) for message in answers]
+        return sorted(
+            (
+                Replica(
+                    service=pong.name.removeprefix(NAME_PREFIX),
+                    instance=pong.metadata.get("instance", pong.id),
+                    version=pong.version,
+                )
+                for pong in found
+                if pong.name.startswith(NAME_PREFIX)
+            ),
+            key=lambda replica: (replica.service, replica.instance),
         )
 
     async def call(self, rpc: Rpc[Req, Rep], request: Req, *, timeout: float | None = None) -> Rep:  # noqa: ASYNC109 — it is sent to the other side as a deadline
@@ -68,16 +115,21 @@ class RpcClient:
         """
         if not self._bus.connected:
             raise unavailable("The message bus is away for the moment; try again.")
-        seconds = timeout or rpc.timeout
+        with inner(f"call {rpc.owner} {rpc.verb}", SpanKind.CLIENT):
+            return await self._ask(rpc, request, timeout or rpc.timeout)
+
+    async def _ask(self, rpc: Rpc[Req, Rep], request: Req, seconds: float) -> Rep:
         loop = asyncio.get_running_loop()
         self._count += 1
         token = str(self._count)
         future: asyncio.Future[Msg] = loop.create_future()
         self._waiting[token] = future
         headers = {HEADER_DEADLINE: str(int(seconds * 1000))}
-        trace = traceparent.get()
+        trace = current()
         if trace is not None:
             headers[HEADER_TRACE] = trace
+        if (whose := correlation.carried()) is not None:
+            headers[correlation.HEADER] = whose
         timer = loop.call_later(seconds, self._time_out, token)
         try:
             await self._bus.client.publish(rpc.subject, _encode(request), f"{self._inbox}.{token}", headers)
@@ -108,7 +160,11 @@ class RpcClient:
         return decoder
 
     async def _on_reply(self, message: Msg) -> None:
-        future = self._waiting.get(message.subject.rpartition(".")[2])
+        token = message.subject.rpartition(".")[2]
+        if token in self._gathered:
+            self._gathered[token].append(message)
+            return
+        future = self._waiting.get(token)
         if future is not None and not future.done():
             future.set_result(message)
 
@@ -144,21 +200,31 @@ Handler = Callable[[Req], Awaitable[Rep]]
 class RpcServer:
     """Serves this service's verbs to all its replicas' callers, in a queue group of the service's name.
 
+    instance: this replica's name, which it tells whoever asks who is there.
     outage: whether an error means that something the service stands on is away (its database); answered `unavailable`.
     in_flight: requests worked on at once; more are refused as `unavailable`, which callers may repeat.
     """
 
     def __init__(
-        self, bus: Bus, *, service: str, version: str, outage: Callable[[Exception], bool], in_flight: int = 256
+        self,
+        bus: Bus,
+        *,
+        service: str,
+        version: str,
+        outage: Callable[[Exception], bool],
+        in_flight: int = 256,
+        instance: str = "",
     ) -> None:
         self._bus = bus
         self._service_name = service
         self._version = version
+        self._instance = instance
         self._outage = outage
         self._most = in_flight
         self._handlers: list[tuple[Rpc[Any, Any], Handler[Any, Any]]] = []  # Any: verbs of all types share the list
         self._tasks: set[asyncio.Task[None]] = set()
         self._service: Service | None = None
+        _in_work.set_function(lambda: len(self._tasks))
 
     def serve(self, rpc: Rpc[Req, Rep], handler: Handler[Req, Rep]) -> None:
         """Register a verb; before `start`."""
@@ -168,7 +234,8 @@ class RpcServer:
         self._service = await add_service(
             self._bus.client,
             ServiceConfig(
-                name=f"parley-{self._service_name}",
+                name=f"{NAME_PREFIX}{self._service_name}",
+                metadata={"instance": self._instance} if self._instance else {},
                 version=self._version,
                 queue_group=self._service_name,
                 stats_handler=self._stats,
@@ -199,6 +266,7 @@ class RpcServer:
         async def entry(request: Request) -> None:
             # nats-py awaits a subscription's callbacks one after the other: the work goes into a task of its own.
             if len(self._tasks) >= self._most:
+                _busy.inc()
                 await _answer_refusal(
                     request, unavailable(f"{self._service_name} is busy; try again.", retry_after_ms=250)
                 )
@@ -214,11 +282,14 @@ class RpcServer:
     ) -> None:
         began = time.perf_counter()
         outcome = "ok"
-        trace = (request.headers or {}).get(HEADER_TRACE)
-        if trace is not None:
-            traceparent.set(trace)
+        headers = request.headers or {}
+        trace, whose = headers.get(HEADER_TRACE), headers.get(correlation.HEADER)
+        if whose is not None:
+            correlation.adopt(whose)
+        span = None if trace is None else start_span(f"{rpc.owner} {rpc.verb}", trace, SpanKind.SERVER)
         try:
-            reply = _encode(await handler(decode(request.data)))
+            with under(span):
+                reply = _encode(await handler(decode(request.data)))
             await request.respond(reply)
         except Refused as refusal:
             outcome = str(refusal.code)

@@ -7,6 +7,10 @@ from typing import TypeVar
 
 import asyncpg
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from parley_shared.contracts.base import Empty, Readiness, Rep, Req, Rpc, Service
 from parley_shared.contracts.erasure import Erase, Erased
@@ -103,3 +107,26 @@ async def its_role_is_confined_to_its_schema(service: str, postgres: Postgres) -
             await connection.execute(f"CREATE TABLE {service}.mine ()")
     finally:
         await connection.close()
+
+
+async def its_migrations_make_what_its_tables_say(service: str, metadata: MetaData, postgres: Postgres) -> None:
+    """Both describe the same schema, indexes included."""
+    await postgres.migrated(service)
+    engine = create_async_engine(postgres.admin_url.replace("postgresql://", "postgresql+asyncpg://"))
+
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "include_schemas": True,
+                "include_name": lambda name, kind, _parents: kind != "schema" or name == metadata.schema,
+                "version_table": "alembic_version",
+                "version_table_schema": metadata.schema,
+                "compare_type": True,
+            },
+        )
+        return list(compare_metadata(context, metadata))
+
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    await engine.dispose()

@@ -1,7 +1,8 @@
-"""A real PostgreSQL and a real NATS for each test process, or those whose addresses are given.
+"""A real PostgreSQL, NATS and S3 for each test process, or those whose addresses are given.
 
-PARLEY_TEST_POSTGRES_URL (a role that may create databases and roles) and PARLEY_TEST_NATS_URL (users and passwords as the
-fixture's, or none) replace the embedded servers.
+PARLEY_TEST_POSTGRES_URL (a role that may create databases and roles), PARLEY_TEST_NATS_URL (users and passwords as the
+fixture's, or none) and PARLEY_TEST_S3_URL (with PARLEY_TEST_S3_ACCESS_KEY and PARLEY_TEST_S3_SECRET_KEY, which may make buckets)
+replace the embedded servers.
 """
 
 import asyncio
@@ -12,14 +13,19 @@ import signal
 import subprocess
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from parley_shared import embedded
+from parley_shared import embedded, telemetry
 from parley_shared.contracts.base import SERVICES
 from parley_shared.db.bootstrap import OWNERS, Passwords, bootstrap
 from parley_shared.db.migrate import migrate
@@ -80,6 +86,15 @@ class Nats:
         self._start()
 
 
+@dataclass(frozen=True)
+class S3:
+    """A server with one identity, which may make buckets."""
+
+    url: str
+    access_key: str
+    secret_key: str
+
+
 def _run_until_ready(
     command: list[str], ready: Callable[[], bool], log: Path, user: str | None
 ) -> subprocess.Popen[bytes]:
@@ -103,6 +118,24 @@ def _stop(process: subprocess.Popen[bytes], sig: signal.Signals) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="session")
+def _tracing() -> InMemorySpanExporter:
+    """A process has one provider of traces, for ever."""
+    exporter = InMemorySpanExporter()
+    provider = telemetry.make_provider("test", "0", "test")
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    return exporter
+
+
+@pytest.fixture
+def spans(_tracing: InMemorySpanExporter) -> Iterator[InMemorySpanExporter]:
+    """The spans that end from now on."""
+    _tracing.clear()
+    yield _tracing
+    _tracing.clear()
 
 
 @pytest.fixture(scope="session")
@@ -175,4 +208,45 @@ def nats() -> Iterator[Nats]:
         yield Nats(f"nats://127.0.0.1:{port}", passwords, start, stop)
     finally:
         stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _s3_answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1):
+            return True
+    except urllib.error.HTTPError:
+        return True  # it refuses who is not signed in, and so it is there
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """A server of this test process's own, without buckets."""
+    given = os.environ.get("PARLEY_TEST_S3_URL")
+    if given is not None:
+        yield S3(given, os.environ["PARLEY_TEST_S3_ACCESS_KEY"], os.environ["PARLEY_TEST_S3_SECRET_KEY"])
+        return
+    folder = Path(tempfile.mkdtemp(prefix="parley-s3-"))
+    (folder / "data").mkdir()
+    found = S3(f"http://127.0.0.1:{embedded.free_port()}", "parley", secrets.token_hex(16))
+    config = folder / "s3.json"
+    config.write_text(embedded.s3_config(found.access_key, found.secret_key))
+    inner = [embedded.free_port() for _ in range(embedded.S3_INNER_PORTS)]
+    port = urlsplit(found.url).port
+    assert port is not None
+    try:
+        process = _run_until_ready(
+            embedded.s3_command(folder / "data", config, port, inner),
+            lambda: _s3_answers(found.url),
+            folder / "log",
+            None,
+        )
+        try:
+            yield found
+        finally:
+            # In good order it takes ten seconds, for files that are about to be removed.
+            _stop(process, signal.SIGKILL)
+    finally:
         shutil.rmtree(folder, ignore_errors=True)

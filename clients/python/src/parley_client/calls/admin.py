@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from parley_client.http import Api
-from parley_client.models import AdminUser, OneTimeCode, Page
+from parley_client.models import AdminUser, Cluster, OneTimeCode, Page
 
 
 class Admin:
@@ -25,3 +25,7 @@ class Admin:
 
     async def admin_invite(self) -> OneTimeCode:
         return await self.api.call("POST", "/admin/invites", shape=OneTimeCode)
+
+    async def cluster(self) -> Cluster:
+        """Which processes there are."""
+        return await self.api.call("GET", "/admin/cluster", shape=Cluster)

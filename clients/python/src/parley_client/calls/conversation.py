@@ -4,7 +4,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from parley_client.http import Api
-from parley_client.models import Message, MessageStatus, Page, Revision, Thread
+from parley_client.models import Journey, Message, MessageStatus, Page, Revision, Thread
 
 
 class Conversation:
@@ -59,6 +59,10 @@ class Conversation:
 
     async def message_status(self, room_id: UUID, message_id: UUID) -> MessageStatus:
         return await self.api.call("GET", _path(room_id, message_id, "status"), shape=MessageStatus)
+
+    async def journey(self, room_id: UUID, message_id: UUID) -> Journey:
+        """From its commit to the devices that have it; for its sender, and for an admin with access to the room."""
+        return await self.api.call("GET", _path(room_id, message_id, "journey"), shape=Journey)
 
 
 def _path(room_id: UUID, message_id: UUID, *rest: str) -> str:

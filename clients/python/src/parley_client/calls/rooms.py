@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from parley_client.http import Api
-from parley_client.models import Member, Page, Room
+from parley_client.models import Member, Page, Room, RoomPrivacy
 
 
 class Rooms:
@@ -13,7 +13,7 @@ class Rooms:
     api: Api
 
     async def create_room(self, name: str, *, idempotency_key: str | None = None, **more: Any) -> Room:
-        """topic, visibility (public or private), history (all or since_join), language.
+        """topic, visibility (public or private), encryption (plain or sealed), history (all or since_join), language.
 
         idempotency_key: called again with the same one within a day, after a lost answer, it returns the same room.
         """
@@ -30,6 +30,10 @@ class Rooms:
 
     async def room(self, room_id: UUID) -> Room:
         return await self.api.call("GET", f"/rooms/{room_id}", shape=Room)
+
+    async def room_privacy(self, room_id: UUID) -> RoomPrivacy:
+        """Who can read what in it, in plain words."""
+        return await self.api.call("GET", f"/rooms/{room_id}/privacy", shape=RoomPrivacy)
 
     async def update_room(self, room_id: UUID, rev: int, **changes: Any) -> Room:
         """name, topic, visibility, history, language, slow_mode_s, retention_days (None for ever)."""

@@ -9,10 +9,23 @@ from rich.markup import escape
 from rich.table import Table
 
 from parley_client.client import Client
-from parley_client.commands import account, admin, audit, doctor, message, moderation
+from parley_client.commands import account, admin, audit, doctor, images, keys, message, moderation, search
+from parley_client.commands.bench import bench
 from parley_client.commands.chat import chat_in, tail_rooms
 from parley_client.commands.connections import connections
-from parley_client.commands.session import find_room, out, password_from, remember_server, run, server, store
+from parley_client.commands.journey import journey
+from parley_client.commands.session import (
+    find_room,
+    find_room_id,
+    out,
+    password_from,
+    remember_server,
+    run,
+    server,
+    store,
+)
+from parley_client.commands.trace import trace
+from parley_client.commands.verify import verify
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Talk on a Parley server, and look after one.")
 rooms_app = typer.Typer(invoke_without_command=True, help="My rooms; create, join, leave, browse.")
@@ -21,6 +34,9 @@ app.add_typer(message.app, name="message")
 app.add_typer(account.app, name="account")
 app.add_typer(admin.app, name="admin")
 app.add_typer(audit.app, name="audit")
+app.add_typer(search.app, name="search")
+app.add_typer(keys.app, name="keys")
+app.add_typer(images.media, name="media")
 
 Server = Annotated[str | None, typer.Option("--server", help="Address; PARLEY_URL, or the last one, otherwise.")]
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the passphrase from standard input.")]
@@ -113,11 +129,15 @@ def create_room(
     name: str,
     private: Annotated[bool, typer.Option("--private", help="Only for whom you add.")] = False,
     topic: str = "",
+    sealed: Annotated[
+        bool, typer.Option("--sealed", help="Encrypted at rest, and not searched; see: parley rooms privacy.")
+    ] = False,
 ) -> None:
     """A new room, which is yours."""
 
     async def work(client: Client) -> None:
-        room = await client.create_room(name, topic=topic, visibility="private" if private else "public")
+        visibility, encryption = "private" if private else "public", "sealed" if sealed else "plain"
+        room = await client.create_room(name, topic=topic, visibility=visibility, encryption=encryption)
         out.print(f"[green]✓[/green] {room.name}  {room.id}")
 
     run(work)
@@ -143,6 +163,28 @@ def leave_room(name: str) -> None:
         room = await find_room(client, name)
         await client.leave(room.id)
         out.print(f"[green]✓[/green] you have left {room.name}")
+
+    run(work)
+
+
+@rooms_app.command("privacy")
+def privacy(name: str) -> None:
+    """Who can read what in a room, by name or id."""
+
+    async def work(client: Client) -> None:
+        found = await client.room_privacy(await find_room_id(client, name))
+        out.print(f"[bold]{escape(found.summary)}[/bold]")
+        for title, sentences in (
+            ("Can read it", found.can_read),
+            ("Cannot read it", found.cannot_read),
+            ("Not protected", found.not_protected),
+        ):
+            if sentences:
+                out.print(f"\n{title}:")
+                for sentence in sentences:
+                    out.print(f"  · {escape(sentence)}")
+        if found.key_version is not None and found.key_since is not None:
+            out.print(f"\n[dim]Key {found.key_version}, since {found.key_since:%Y-%m-%d %H:%M} UTC[/dim]")
 
     run(work)
 
@@ -174,7 +216,7 @@ def send(
     async def work(client: Client) -> None:
         found = await find_room(client, room)
         message = await client.post(found.id, body)
-        out.print(f"[green]✓[/green] {found.name} #{message.n}")
+        out.print(f"[green]✓[/green] {found.name} #{message.n}  [dim]{message.id}[/dim]")
 
     run(work)
 
@@ -233,7 +275,13 @@ def status(
     run(work)
 
 
+app.command()(images.upload)
+app.command()(images.image)
 app.command()(connections)
+app.command()(trace)
+app.command()(verify)
+app.command()(bench)
+app.command()(journey)
 
 
 @app.command("doctor")

@@ -8,20 +8,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from parley_client.client import Client
-from parley_client.commands.session import find_room, out, run
+from parley_client.commands.session import find_room_id, out, run
 from parley_client.errors import ParleyError
 from parley_client.models import Sanction
 
 Minutes = Annotated[int | None, typer.Option(help="Until it is lifted, if absent.")]
 Reason = Annotated[str | None, typer.Option(help="Everybody in the room sees that of a kick or a ban.")]
-
-
-async def _room(client: Client, name: str) -> UUID:
-    """By id, or by name; for office one need not have joined, nor even see it. Raises ParleyError."""
-    try:
-        return UUID(name)
-    except ValueError:
-        return (await find_room(client, name, join=False)).id
 
 
 async def _user(client: Client, username: str) -> UUID:
@@ -46,7 +38,7 @@ def mute(room: str, username: str, minutes: Minutes = None, reason: Reason = Non
 
     async def work(client: Client) -> None:
         user_id = await _user(client, username)
-        sanction = await client.mute(await _room(client, room), user_id, minutes=minutes, reason=reason)
+        sanction = await client.mute(await find_room_id(client, room), user_id, minutes=minutes, reason=reason)
         out.print(f"[green]✓[/green] {username} is muted {_until(sanction)}")
 
     run(work)
@@ -56,7 +48,7 @@ def unmute(room: str, username: str) -> None:
     """Let somebody write again."""
 
     async def work(client: Client) -> None:
-        await client.unmute(await _room(client, room), await _user(client, username))
+        await client.unmute(await find_room_id(client, room), await _user(client, username))
         out.print(f"[green]✓[/green] {username} is not muted")
 
     run(work)
@@ -66,7 +58,7 @@ def kick(room: str, username: str, reason: Reason = None) -> None:
     """Remove somebody, who may come back."""
 
     async def work(client: Client) -> None:
-        await client.kick(await _room(client, room), await _user(client, username), reason)
+        await client.kick(await find_room_id(client, room), await _user(client, username), reason)
         out.print(f"[green]✓[/green] {username} is out")
 
     run(work)
@@ -77,7 +69,7 @@ def ban(room: str, username: str, minutes: Minutes = None, reason: Reason = None
 
     async def work(client: Client) -> None:
         user_id = await _user(client, username)
-        sanction = await client.ban(await _room(client, room), user_id, minutes=minutes, reason=reason)
+        sanction = await client.ban(await find_room_id(client, room), user_id, minutes=minutes, reason=reason)
         out.print(f"[green]✓[/green] {username} is banned {_until(sanction)}")
 
     run(work)
@@ -87,7 +79,7 @@ def unban(room: str, username: str) -> None:
     """Let somebody come back."""
 
     async def work(client: Client) -> None:
-        await client.unban(await _room(client, room), await _user(client, username))
+        await client.unban(await find_room_id(client, room), await _user(client, username))
         out.print(f"[green]✓[/green] {username} is not banned")
 
     run(work)
@@ -97,7 +89,7 @@ def reports(room: Annotated[str | None, typer.Option(help="Of one room, as its m
     """Reports of messages: open ones first, then the newest first."""
 
     async def work(client: Client) -> None:
-        room_id = None if room is None else await _room(client, room)
+        room_id = None if room is None else await find_room_id(client, room)
         table = Table(box=None, pad_edge=False)
         for column in ("At", "Reason", "Resolution", "Room", "Message", "Report"):
             table.add_column(column, overflow="fold", no_wrap=column == "Id")
@@ -139,7 +131,7 @@ def access(
     """Read a room by office: for some minutes, and its owners are told why."""
 
     async def work(client: Client) -> None:
-        grant = await client.grant_access(await _room(client, room), " ".join(reason), minutes)
+        grant = await client.grant_access(await find_room_id(client, room), " ".join(reason), minutes)
         out.print(f"[green]✓[/green] you may read {grant.room_id} until {grant.until:%Y-%m-%d %H:%M} UTC")
 
     run(work)

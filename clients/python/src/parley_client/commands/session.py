@@ -45,17 +45,18 @@ def remember_server(url: str) -> None:
     _last_server().write_text(url)
 
 
-def _folder() -> Path:
+def folder() -> Path:
+    """What the command keeps between two calls."""
     return Path(os.environ.get("PARLEY_CONFIG") or platformdirs.user_config_path("parley"))
 
 
 def _last_server() -> Path:
-    return _folder() / "server"
+    return folder() / "server"
 
 
 def store(url: str) -> FileStore:
     """The tokens for a server, in a file of their own."""
-    return FileStore(_folder() / f"{urlsplit(url).netloc.replace(':', '_')}.json")
+    return FileStore(folder() / f"{urlsplit(url).netloc.replace(':', '_')}.json")
 
 
 def run(work: Callable[[Client], Awaitable[Result]], *, url: str | None = None) -> Result:
@@ -101,6 +102,20 @@ async def find_room(client: Client, name: str, *, join: bool = True) -> Room:
         if (room.name or "").casefold() == wanted:
             return await client.join(room.id) if join else room
     raise ParleyError(f"There is no room {name!r} among yours or in the directory.")
+
+
+async def find_room_id(client: Client, name: str) -> UUID:
+    """By id, or by name; for office one need not have joined, nor even see it. Raises ParleyError."""
+    try:
+        return UUID(name)
+    except ValueError:
+        return (await find_room(client, name, join=False)).id
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before something that changes much; `yes` has answered already. Whoever says no ends the command."""
+    if not yes:
+        typer.confirm(question, abort=True, err=True)
 
 
 def password_from(stdin: bool) -> str:

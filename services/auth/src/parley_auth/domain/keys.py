@@ -66,34 +66,48 @@ def next_use(keys: Sequence[SigningKey], now: datetime, *, lifetime: timedelta, 
 
 
 class Sealer:
-    """Private keys as they lie in the database: AES-256-GCM under a key derived from the operator's secret, or in clear."""
+    """Private keys as they lie in the database: AES-256-GCM under a key derived from the operator's secret, or in clear.
+
+    secret: several with commas while it is being changed; the first seals, all of them open.
+    """
 
     def __init__(self, secret: str | None) -> None:
-        self._cipher = (
-            None
-            if secret is None
-            else AESGCM(HKDF(hashes.SHA256(), 32, salt=None, info=b"parley-auth signing keys").derive(secret.encode()))
-        )
+        self._ciphers = [] if secret is None else [_cipher(part.strip()) for part in secret.split(",")]
 
     @property
     def seals(self) -> bool:
-        return self._cipher is not None
+        return bool(self._ciphers)
+
+    def is_todays(self, kid: str, stored: bytes, *, sealed: bool) -> bool:
+        """Whether this is how it would be sealed today."""
+        return not self._ciphers or (sealed and _opened(self._ciphers[0], kid, stored) is not None)
 
     def seal(self, key: SigningKey, nonce: bytes) -> bytes:
         """nonce: 12 bytes, fresh for every call. The key's id is bound to the ciphertext."""
         raw = key.private.private_bytes_raw()
-        return raw if self._cipher is None else nonce + self._cipher.encrypt(nonce, raw, key.kid.encode())
+        return nonce + self._ciphers[0].encrypt(nonce, raw, key.kid.encode()) if self._ciphers else raw
 
     def open(self, kid: str, use_from: datetime, stored: bytes, *, sealed: bool) -> SigningKey:
         """Raises ValueError if it was sealed with another secret, or was tampered with."""
         if sealed:
-            if self._cipher is None:
+            if not self._ciphers:
                 raise ValueError("the signing keys are sealed, and PARLEY_AUTH_KEY_SECRET is not given")
-            try:
-                stored = self._cipher.decrypt(stored[:_NONCE_BYTES], stored[_NONCE_BYTES:], kid.encode())
-            except InvalidTag:
-                raise ValueError("PARLEY_AUTH_KEY_SECRET is not the secret that sealed the signing keys") from None
+            found = next(filter(None, (_opened(cipher, kid, stored) for cipher in self._ciphers)), None)
+            if found is None:
+                raise ValueError("PARLEY_AUTH_KEY_SECRET is not the secret that sealed the signing keys")
+            stored = found
         return SigningKey(kid, use_from, Ed25519PrivateKey.from_private_bytes(stored))
+
+
+def _cipher(secret: str) -> AESGCM:
+    return AESGCM(HKDF(hashes.SHA256(), 32, salt=None, info=b"parley-auth signing keys").derive(secret.encode()))
+
+
+def _opened(cipher: AESGCM, kid: str, stored: bytes) -> bytes | None:
+    try:
+        return cipher.decrypt(stored[:_NONCE_BYTES], stored[_NONCE_BYTES:], kid.encode())
+    except InvalidTag:
+        return None
 
 
 def _public(private: Ed25519PrivateKey) -> dict[str, str]:

@@ -51,6 +51,13 @@ class Erasures:
         found = (await self._connection.execute(select(erasures).where(erasures.c.id == erasure_id))).one_or_none()
         return None if found is None else _row(found)
 
+    async def oldest(self) -> datetime | None:
+        """When the one that has been under way for longest was asked for."""
+        found: datetime | None = await self._connection.scalar(
+            select(func.min(erasures.c.requested_at)).where(erasures.c.finished_at.is_(None))
+        )
+        return found
+
     async def take(self, lease: timedelta) -> ErasureRow | None:
         """One that is due and that nobody works on; it is this replica's until the lease has run out."""
         due = (

@@ -42,7 +42,7 @@ class Keys:
         )
 
     async def seal(self, kid: str, sealed: bytes) -> None:
-        """Put the sealed form in the place of the clear one."""
+        """Put the sealed form in the place of what was there."""
         await self._connection.execute(
             update(signing_keys).where(signing_keys.c.kid == kid).values(private_key=sealed, sealed=True)
         )

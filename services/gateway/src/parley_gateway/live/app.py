@@ -6,17 +6,17 @@ from urllib.parse import urlsplit
 
 import structlog
 from fastapi import FastAPI
-from prometheus_client import Counter, Gauge
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from parley_gateway.addresses import client_address
-from parley_gateway.live import opening
+from parley_gateway.live import figures, opening
 from parley_gateway.live.admission import Admission
 from parley_gateway.live.connection import Connection
 from parley_gateway.live.context import LiveContext
 from parley_gateway.live.hub import Reader
 from parley_gateway.live.hubs import Hubs
+from parley_gateway.live.journeys import Journeys, Memory
 from parley_gateway.live.lanes import Lanes
 from parley_gateway.live.lease import Lease
 from parley_gateway.live.positions import Positions
@@ -31,21 +31,26 @@ from parley_shared.contracts.auth import Revocation
 from parley_shared.contracts.frames import CloseCode
 from parley_shared.messaging.connection import Bus
 from parley_shared.messaging.rpc import RpcClient
+from parley_shared.telemetry import HeadSampler
 
 log = structlog.get_logger(__name__)
 
 PATH = "/api/v1/ws"
 FRESH_CHECK_S = 5.0
 
-_open = Gauge("parley_connections", "Open WebSockets")
-_closed = Counter("parley_connections_closed", "WebSockets closed, by close code and side", ["code", "side"])
-
 
 class Live:
     """Everything behind /api/v1/ws, and the lanes that HTTP sends take too."""
 
     def __init__(
-        self, *, bus: Bus, rpc: RpcClient, verifier: TokenVerifier, revocations: Revocations, settings: Settings
+        self,
+        *,
+        bus: Bus,
+        rpc: RpcClient,
+        verifier: TokenVerifier,
+        revocations: Revocations,
+        settings: Settings,
+        sampler: HeadSampler,
     ) -> None:
         self._settings = settings
         self._revocations = revocations
@@ -54,7 +59,9 @@ class Live:
         self._lease = Lease(rpc, gateway=settings.instance)
         self._watches = Watches(bus, rpc)
         self._typing = Typing(bus, rpc, self._watches)
-        self._hubs = Hubs(bus, rpc, reset=self._restart_all, restart=self._restart)
+        self.memory = memory = Memory()
+        self._hubs = Hubs(bus, rpc, reset=self._restart_all, restart=self._restart, handed=memory.handed)
+        self.journeys = Journeys(bus, self._hubs, memory, gateway=settings.instance)
         self._roster: Roster[Connection] = Roster(settings)
         self._draining = False
         self._fresh_task: asyncio.Task[None] | None = None
@@ -63,6 +70,7 @@ class Live:
             hubs=self._hubs,
             lanes=self.lanes,
             positions=self._positions,
+            memory=memory,
             lease=self._lease,
             watches=self._watches,
             typing=self._typing,
@@ -75,11 +83,13 @@ class Live:
             revocations=revocations,
             roster=self._roster,
             frames_per_second=settings.frames_per_second,
+            sampler=sampler,
         )
         revocations.callbacks.append(self._on_revocation)
 
     async def start(self) -> None:
         await self._hubs.start()
+        await self.journeys.start()
         await self._positions.start()
         await self._lease.start()
         await self._watches.start()
@@ -99,7 +109,7 @@ class Live:
             1 / self._settings.closes_per_second,
         )
         seconds = pause * len(connections)
-        log.info("drain", connections=len(connections), seconds=seconds)
+        log.info("gateway.drain", connections=len(connections), seconds=seconds)
         for connection in connections:
             connection.ask_to_come_back(int(seconds * 1000), "this gateway is being restarted")
         # A client that heeds the frame is gone by itself within the window; the others are closed, so many a second.
@@ -146,14 +156,14 @@ class Live:
         else:
             connection.greet()
         self._roster.enter(connection)
-        _open.inc()
+        figures.sockets.inc()
         try:
             await connection.finished
         finally:
             self._roster.leave(connection)
-            _open.dec()
+            figures.sockets.dec()
             code, _, side = socket.ending
-            _closed.labels(str(code), side).inc()
+            figures.closed.labels(figures.close_code(code), side).inc()
 
     def _origin_allowed(self, websocket: WebSocket) -> bool:
         """A browser says where its page came from; only our own pages and the allowed ones may open a socket."""

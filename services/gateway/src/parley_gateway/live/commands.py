@@ -7,12 +7,16 @@ when they return.
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
+from opentelemetry.trace import Span
+
 from parley_gateway.live.connection import Connection, Handler, Handlers
 from parley_gateway.live.framing import frame
+from parley_gateway.live.lanes import note_outcome
 from parley_shared.contracts import conversation, frames
 from parley_shared.contracts import messages as contract
 from parley_shared.errors import Code, Refused, not_found
 from parley_shared.ids import room_stream
+from parley_shared.telemetry import under, written
 
 MOST_SEQ = 2**63 - 1
 """A larger one fits into no database, and would spoil a flush in which the positions of others travel."""
@@ -26,9 +30,16 @@ def in_turn(command: Callable[[Connection, Asked], Coroutine[None, None, None]])
     """A handler of a command that waits."""
 
     def handler(connection: Connection, asked: Asked) -> None:
-        connection.in_turn(asked.id, command(connection, asked))
+        connection.in_turn(asked.id, _traced(command, connection, asked))
 
     return handler
+
+
+async def _traced(
+    command: Callable[[Connection, Asked], Coroutine[None, None, None]], connection: Connection, asked: Asked
+) -> None:
+    with under(connection.context.sampler.begin(type(asked).__struct_config__.tag, asked.trace)):
+        await command(connection, asked)
 
 
 def ping(connection: Connection, _asked: frames.Ping) -> None:
@@ -48,6 +59,7 @@ def send(connection: Connection, asked: frames.Send) -> None:
     """Into the lane of its room; the outcome is the answer."""
     connection.send_begins()
     identifier = asked.id
+    span = connection.context.sampler.begin("send", asked.trace)
     connection.context.lanes.put(
         contract.Send(
             actor=connection.actor,
@@ -57,13 +69,19 @@ def send(connection: Connection, asked: frames.Send) -> None:
             format=asked.format,
             thread_root_id=asked.thread_root_id,
             media_ids=asked.media_ids,
+            trace=None if span is None else written(span),
         ),
-        lambda outcome: _on_outcome(connection, identifier, outcome),
+        lambda outcome: _on_outcome(connection, identifier, outcome, span),
     )
 
 
-def _on_outcome(connection: Connection, identifier: int, outcome: contract.Accepted | contract.NotAccepted) -> None:
+def _on_outcome(
+    connection: Connection, identifier: int, outcome: contract.Accepted | contract.NotAccepted, span: Span | None
+) -> None:
     connection.send_ends()
+    if span is not None:
+        note_outcome(span, outcome)
+        span.end()
     if not connection.is_open:
         return
     if isinstance(outcome, contract.Accepted):
@@ -130,6 +148,14 @@ def _note_position(connection: Connection, asked: frames.Read | frames.Delivered
     if not 0 <= asked.seq <= MOST_SEQ:
         connection.answer(identifier, Refused(Code.INVALID, "seq is out of range."))
         return
+    connection.context.memory.noted(
+        connection.user_id,
+        connection.session_id,
+        asked.room_id,
+        delivered=asked.seq,
+        read=read_seq,
+        device_id=connection.device_id,
+    )
     connection.context.positions.note(
         connection.user_id,
         asked.room_id,

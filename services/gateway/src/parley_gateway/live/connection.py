@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from parley_gateway.live import wrong_frames
+from parley_gateway.live import figures, wrong_frames
 from parley_gateway.live.context import LiveContext
 from parley_gateway.live.following import Following
 from parley_gateway.live.framing import frame
@@ -27,6 +27,7 @@ from parley_shared.contracts import frames
 from parley_shared.contracts.base import Actor
 from parley_shared.contracts.frames import CloseCode
 from parley_shared.contracts.presence import ConnectionClosed
+from parley_shared.correlation import bound
 from parley_shared.errors import Code, Refused
 from parley_shared.ids import new_id
 from parley_shared.limits import (
@@ -80,7 +81,9 @@ class Connection:
         self.claims: Claims | None = None
         self.following = Following(self, context.hubs, context.rpc)
         self.own_stream = ""
+        self.device_id = ""
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._context = bound(connection_id=str(self.id))
         self._socket = socket
         self._loop = asyncio.get_running_loop()
         self._actor: Actor | None = None
@@ -135,6 +138,10 @@ class Connection:
     @property
     def user_id(self) -> UUID:
         return self.actor.user_id
+
+    @property
+    def session_id(self) -> UUID:
+        return self.actor.session_id
 
     @property
     def is_open(self) -> bool:
@@ -195,7 +202,9 @@ class Connection:
                 reason=reason,
                 side=side,
                 seconds=round(time.time() - self.opened_at.timestamp(), 3),
-                **traffic,
+                bytes_in=traffic["bytes_in"],
+                bytes_out=traffic["bytes_out"],
+                queue_peak=traffic["queue_peak"],
             )
 
     def _end(self) -> None:
@@ -228,7 +237,7 @@ class Connection:
 
     def spawn(self, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
         """A task that ends with the connection. If it fails that is a bug of ours, and the client comes back (1011)."""
-        task = self._loop.create_task(work)
+        task = self._loop.create_task(work, context=self._context.copy())
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task
@@ -283,7 +292,9 @@ class Connection:
 
     def write_hint(self, framed: bytes) -> None:
         """See hub.Reader: the first thing that is dropped for a slow reader."""
-        if not self._slow and self.phase is Phase.OPEN:
+        if self._slow:
+            figures.hints_dropped.inc()
+        elif self.phase is Phase.OPEN:
             self._socket.write(framed)
 
     def answer(self, identifier: int | None, refusal: Refused | None) -> None:
@@ -291,6 +302,7 @@ class Connection:
         if self.phase is Phase.CLOSED:
             return
         if refusal is not None:
+            figures.refused.labels(str(refusal.code)).inc()
             self.write(
                 frames.Error(
                     id=identifier,
@@ -307,6 +319,7 @@ class Connection:
         self._slow = slow
         self._waiting_events = 0
         if slow:
+            figures.slow.inc()
             self._writable.clear()
         else:
             self._writable.set()
@@ -349,7 +362,9 @@ class Connection:
         except wrong_frames.UNREADABLE:
             self._on_wrong_frame(data)
             return
-        handler = self.handlers.get(type(command))
+        kind = type(command)
+        figures.frames_by_type[kind].inc()
+        handler = self.handlers.get(kind)
         if handler is None:
             refusal = Refused(Code.UNAUTHENTICATED, "Send an auth frame first, and wait for ready.")
             self.answer(command.id, refusal)
@@ -372,6 +387,7 @@ class Connection:
         return True
 
     def _on_wrong_frame(self, data: bytes) -> None:
+        figures.wrong_frames.inc()
         wrong = wrong_frames.explain(data)
         if isinstance(wrong, wrong_frames.Fatal):
             self.close(wrong.code, wrong.reason)

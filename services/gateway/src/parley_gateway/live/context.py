@@ -5,6 +5,7 @@ from typing import Any
 
 from parley_gateway.live.admission import Admission
 from parley_gateway.live.hubs import Hubs
+from parley_gateway.live.journeys import Memory
 from parley_gateway.live.lanes import Lanes
 from parley_gateway.live.lease import Lease
 from parley_gateway.live.positions import Positions
@@ -14,6 +15,7 @@ from parley_gateway.live.typing import Typing
 from parley_gateway.revocations import Revocations
 from parley_gateway.tokens import TokenVerifier
 from parley_shared.messaging.rpc import RpcClient
+from parley_shared.telemetry import HeadSampler
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class LiveContext:
     hubs: Hubs
     lanes: Lanes
     positions: Positions
+    memory: Memory
     lease: Lease
     watches: Watches
     typing: Typing
@@ -30,3 +33,4 @@ class LiveContext:
     revocations: Revocations
     roster: Roster[Any]  # of connections, which are defined in terms of this
     frames_per_second: int | None
+    sampler: HeadSampler

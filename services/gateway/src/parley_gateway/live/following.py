@@ -117,6 +117,8 @@ class Following:
             for payload in part.frames:
                 await self._follower.writable()
                 self._deliver_late(part.stream, payload)
+            if part.frames:
+                self._hubs.handed(part.stream, at[part.stream], part.last)
             at[part.stream] = max(at[part.stream], part.last)
         if not any(part.frames for part in answer.parts):
             await asyncio.sleep(0.05)

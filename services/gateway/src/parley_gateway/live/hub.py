@@ -9,15 +9,19 @@ The hub's `last` is the newest seq that went to readers. What arrives out of ord
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import NamedTuple, Protocol
 from uuid import UUID
+
+from prometheus_client import Counter
 
 RING_EVENTS = 64
 RING_BYTES = 256 * 1024
 MOST_HELD = 1024
 SLICE = 500
 """Readers written to in one go: above, other rooms get their turn in between."""
+
+_deliveries = Counter("parley_deliveries", "Events handed to sockets")
 
 
 class Item(NamedTuple):
@@ -32,8 +36,13 @@ class Item(NamedTuple):
 class Reader(Protocol):
     """A connection, as a hub sees it."""
 
+    device_id: str
+
     @property
     def user_id(self) -> UUID: ...
+
+    @property
+    def session_id(self) -> UUID: ...
 
     def write_events(self, stream: str, framed: bytes, items: list[Item]) -> None:
         """`framed` is the frames of all the items, joined."""
@@ -217,9 +226,10 @@ class Hub:
 
     # -- writing
 
-    def _write(self, readers: Iterable[Reader], items: list[Item]) -> None:
+    def _write(self, readers: Collection[Reader], items: list[Item]) -> None:
         if not items:
             return
+        _deliveries.inc(len(readers) * len(items))
         framed = items[0].framed if len(items) == 1 else b"".join([item.framed for item in items])
         stream = self.stream
         if not self._pending and len(self._readers) <= SLICE:

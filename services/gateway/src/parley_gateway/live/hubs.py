@@ -13,8 +13,10 @@ import msgspec
 import structlog
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge
 
+from parley_gateway.live import figures
 from parley_gateway.live.framing import frame, frame_text
 from parley_gateway.live.hub import Hub, Item, Reader
 from parley_shared.contracts.frames import TypingFrame
@@ -22,6 +24,7 @@ from parley_shared.contracts.live import (
     HEADER_EXCEPT,
     HEADER_MEMBERS,
     HEADER_SEQS,
+    HEADER_TRACES,
     HEADS,
     Heads,
     LiveKind,
@@ -29,10 +32,12 @@ from parley_shared.contracts.live import (
     bucket_subject,
 )
 from parley_shared.contracts.messages import HUB_RANGE, STREAM_HEADS, HubRange, StreamHeads
+from parley_shared.correlation import detached
 from parley_shared.errors import Refused
 from parley_shared.ids import live_bucket
 from parley_shared.messaging.connection import Bus
 from parley_shared.messaging.rpc import RpcClient
+from parley_shared.telemetry import start_span
 
 log = structlog.get_logger(__name__)
 
@@ -43,10 +48,17 @@ HEADS_CHUNK = 500
 RETRY_S = (0.1, 0.25, 0.5, 1.0, 2.0)
 PENDING_MESSAGES = 262_144
 PENDING_BYTES = 256 * 1024 * 1024
+LOOK_AT_ONE_IN = 16
+"""Live messages, of which one is looked at for how old it is: parsing costs more than handing it over."""
 
 _hubs = Gauge("parley_hubs", "Streams that this gateway follows")
+_behind = Gauge(
+    "parley_hubs_behind", "Streams of which this gateway knows that it has missed something, not yet fetched"
+)
 _fetches = Counter("parley_hub_fetches", "Times that a hub asked for what it had missed", ["outcome"])
+_fetched = Counter("parley_hub_fetched_events", "Events that hubs had missed and fetched")
 _reordered = Counter("parley_hub_reordered", "Gaps that closed by themselves within the wait")
+_heard = Counter("parley_live_events", "Events that came over the live subjects, for rooms and people of this gateway")
 _decode_heads = msgspec.json.Decoder(Heads).decode
 _decode_typing = msgspec.json.Decoder(TypingHint).decode
 
@@ -58,7 +70,8 @@ def parse_stream(stream: str) -> tuple[LiveKind, UUID]:
 
 
 class Hubs:
-    """reset: called with a sentence when every reader must start again (another epoch); restart: the same for some readers."""
+    """reset: called with a sentence when every reader must start again (another epoch); restart: the same for some readers. handed: called with
+    a stream, and from which seq to which its events went to readers."""
 
     def __init__(
         self,
@@ -67,7 +80,9 @@ class Hubs:
         *,
         reset: Callable[[str], None],
         restart: Callable[[list[Reader], str], None],
+        handed: Callable[[str, int, int], None],
     ) -> None:
+        self.handed = handed
         self._bus = bus
         self._rpc = rpc
         self._reset = reset
@@ -79,7 +94,10 @@ class Hubs:
         self._subscribing: dict[tuple[LiveKind, int], asyncio.Task[None]] = {}
         self._fetching: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._look = 0
         self.epoch: str | None = None
+        _hubs.set_function(lambda: len(self._hubs))
+        _behind.set_function(lambda: len(self._fetching))
         bus.restored.append(lambda: self._spawn(self._check_all()))
         bus.dropped.append(self._on_dropped)
 
@@ -119,6 +137,9 @@ class Hubs:
                 hub = self._make(stream, position)
             if hub.attach(reader, position):
                 self._idle_since.pop(stream, None)
+                if position < hub.last:
+                    # What came while it was attaching it has from the hub's memory.
+                    self.handed(stream, position, hub.last)
             else:
                 late.append(stream)
         return late
@@ -128,6 +149,11 @@ class Hubs:
             hub = self._hubs.get(stream)
             if hub is not None:
                 hub.detach(reader)
+
+    def readers(self, stream: str) -> list[Reader]:
+        """Who follows it on this gateway."""
+        hub = self._hubs.get(stream)
+        return [] if hub is None else hub.everyone()
 
     def leave(self, reader: Reader, stream: str, to_seq: int) -> None:
         """See Hub.leave."""
@@ -154,7 +180,6 @@ class Hubs:
         hub = self._hubs[stream] = Hub(stream, position, self._on_behind)
         kind, identifier = parse_stream(stream)
         self._in_bucket.setdefault((kind, live_bucket(identifier)), set()).add(stream)
-        _hubs.set(len(self._hubs))
         return hub
 
     def _subscribed(self, stream: str) -> bool:
@@ -164,7 +189,7 @@ class Hubs:
     async def _subscribe(self, bucket: tuple[LiveKind, int]) -> None:
         task = self._subscribing.get(bucket)
         if task is None:
-            task = self._subscribing[bucket] = asyncio.create_task(self._subscribe_now(bucket))
+            task = self._subscribing[bucket] = detached(self._subscribe_now(bucket))
             task.add_done_callback(lambda _task: self._subscribing.pop(bucket, None))
         await asyncio.shield(task)
 
@@ -200,8 +225,23 @@ class Hubs:
                 if not hidden or str(reader.user_id) not in hidden:
                     reader.write_hint(framed)
             return
+        traces = message.headers.get(HEADER_TRACES)
+        if traces is not None:
+            self._deliver_traced(hub, message, seqs, traces.split(","))
+            return
+        self._deliver(hub, message, seqs)
+
+    def _deliver_traced(self, hub: Hub, message: Msg, seqs: str, traces: list[str]) -> None:
+        """The last span of each trace: this gateway has handed the event to its readers, or holds it behind a gap."""
+        spans = [span for trace in traces if (span := start_span("deliver", trace, SpanKind.CONSUMER)) is not None]
+        self._deliver(hub, message, seqs)
+        for span in spans:
+            span.set_attributes({"parley.readers": hub.readers, "parley.held": not hub.complete, "parley.seqs": seqs})
+            span.end()
+
+    def _deliver(self, hub: Hub, message: Msg, seqs: str) -> None:
         first, _, last = seqs.partition("-")
-        joined, left = _parse_members(message.headers.get(HEADER_MEMBERS))
+        joined, left = _parse_members((message.headers or {}).get(HEADER_MEMBERS))
         if first == last:
             items = [Item(int(first), frame_text(message.data), joined, left)]
         else:
@@ -209,7 +249,18 @@ class Hubs:
                 Item(seq, frame_text(payload))
                 for seq, payload in enumerate(message.data.split(b"\n"), start=int(first))
             ]
+        _heard.inc(len(items))
+        self._offer(hub, items)
+        self._look += 1
+        if self._look >= LOOK_AT_ONE_IN:
+            self._look = 0
+            figures.observe_delivery(items[0].framed)
+
+    def _offer(self, hub: Hub, items: list[Item]) -> None:
+        before = hub.last
         hub.offer(items)
+        if hub.last > before and hub.readers:
+            self.handed(hub.stream, before, hub.last)
 
     async def _on_typing(self, message: Msg) -> None:
         room_id = message.subject.rpartition(".")[2]
@@ -244,7 +295,7 @@ class Hubs:
 
     def _on_behind(self, hub: Hub, urgent: bool) -> None:
         if hub.stream not in self._fetching:
-            task = asyncio.create_task(self._fetch(hub, 0.0 if urgent else GAP_WAIT_S))
+            task = detached(self._fetch(hub, 0.0 if urgent else GAP_WAIT_S))
             self._fetching[hub.stream] = task
 
     async def _fetch(self, hub: Hub, wait: float) -> None:
@@ -282,11 +333,13 @@ class Hubs:
                     self._restart(readers, "The log no longer reaches back to where you were.")
                     continue
                 _fetches.labels("ok").inc()
-                hub.offer(
+                _fetched.inc(len(answer.events))
+                self._offer(
+                    hub,
                     [
                         Item(event.seq, frame_text(bytes(event.frame)), tuple(event.joined), tuple(event.left))
                         for event in answer.events
-                    ]
+                    ],
                 )
                 if not answer.events and answer.head <= hub.last and not hub.complete:
                     # Somebody knew of a head that PostgreSQL does not have: only a rolled-back history explains that.
@@ -360,10 +413,9 @@ class Hubs:
         if self._hubs.pop(stream, None) is not None:
             kind, identifier = parse_stream(stream)
             self._in_bucket[(kind, live_bucket(identifier))].discard(stream)
-            _hubs.set(len(self._hubs))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = detached(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 

@@ -6,17 +6,23 @@ there is none.
 """
 
 import asyncio
+import time
+from collections import Counter as Tally
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
-from prometheus_client import Gauge, Histogram
+from opentelemetry.trace import Span
+from prometheus_client import Counter, Gauge, Histogram
 
 from parley_shared.contracts.messages import SEND_MANY, Accepted, NotAccepted, Send, SendMany
+from parley_shared.correlation import detached
 from parley_shared.errors import Code, Refused
 from parley_shared.limits import SEND_BATCH, SEND_BATCH_BYTES
 from parley_shared.messaging.rpc import RpcClient
+from parley_shared.metrics import stage
 
 log = structlog.get_logger(__name__)
 
@@ -32,12 +38,27 @@ _LONGEST_CHARACTER = 6
 _ID_BYTES = 40
 
 _waiting = Gauge("parley_lane_waiting", "Sends waiting in lanes")
+_lanes_busy = Gauge("parley_lanes_busy", "Lanes with a SEND_MANY under way")
+_lanes_all = Gauge("parley_lanes", "Lanes of this gateway")
 _batches = Histogram("parley_lane_batch_size", "Sends in one SEND_MANY", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256))
+_answered = Counter(
+    "parley_sends_answered", "Sends that clients were answered, by outcome: accepted, or a code", ["outcome"]
+)
+_lane_seconds = stage("lane")
+_answer_seconds = stage("answer")
+
+
+class _Waiting(NamedTuple):
+    """since: by time.perf_counter."""
+
+    send: Send
+    deliver: Deliver
+    since: float
 
 
 @dataclass(slots=True)
 class _Lane:
-    waiting: deque[tuple[Send, Deliver]]
+    waiting: deque[_Waiting]
     task: asyncio.Task[None] | None = None
 
 
@@ -47,17 +68,20 @@ class Lanes:
     def __init__(self, rpc: RpcClient, *, count: int) -> None:
         self._rpc = rpc
         self._lanes = [_Lane(deque()) for _ in range(count)]
+        _waiting.set_function(lambda: sum(len(lane.waiting) for lane in self._lanes))
+        _lanes_busy.set_function(lambda: sum(lane.task is not None for lane in self._lanes))
+        _lanes_all.set(count)
 
     def put(self, send: Send, deliver: Deliver) -> None:
         """Queue a send; `deliver` is called once, with its outcome."""
         lane = self._lanes[hash(send.room_id) % len(self._lanes)]
         if len(lane.waiting) >= MOST_WAITING:
+            _answered.labels(str(Code.UNAVAILABLE)).inc()
             deliver(_unavailable("Too many messages are waiting to be sent; try again."))
             return
-        lane.waiting.append((send, deliver))
-        _waiting.inc()
+        lane.waiting.append(_Waiting(send, deliver, time.perf_counter()))
         if lane.task is None:
-            lane.task = asyncio.create_task(self._run(lane))
+            lane.task = detached(self._run(lane))
 
     async def send(self, send: Send) -> Accepted:
         """For HTTP: wait for the outcome.
@@ -88,10 +112,10 @@ class Lanes:
         try:
             while lane.waiting:
                 batch = self._take(lane)
-                _waiting.dec(len(batch))
                 _batches.observe(len(batch))
+                _lane_seconds.observe(time.perf_counter() - batch[0].since)
                 try:
-                    sent = await self._rpc.call(SEND_MANY, SendMany(sends=[send for send, _ in batch]))
+                    sent = await self._rpc.call(SEND_MANY, SendMany(sends=[waiting.send for waiting in batch]))
                     outcomes: list[Outcome] = sent.outcomes
                     if len(outcomes) != len(batch):
                         log.error("lane.short_answer", sends=len(batch), outcomes=len(outcomes))
@@ -100,22 +124,27 @@ class Lanes:
                     log.warning("lane.refused", code=str(refusal.code), sends=len(batch))
                     outcomes = [_unavailable(refusal.detail)] * len(batch)
                 except Exception:
+                    # Without this task the lane would stand still, and everybody in it wait for ever.
                     log.exception("lane.bug", sends=len(batch))
                     outcomes = [_INTERNAL] * len(batch)
-                for (_, deliver), outcome in zip(batch, outcomes, strict=True):
+                now = time.perf_counter()
+                for waiting, outcome in zip(batch, outcomes, strict=True):
+                    _answer_seconds.observe(now - waiting.since)
                     try:
-                        deliver(outcome)
+                        waiting.deliver(outcome)
                     except Exception:
                         # The others of the batch wait for their outcomes too.
                         log.exception("lane.deliver")
+                for word, count in Tally(map(_word, outcomes)).items():
+                    _answered.labels(word).inc(count)
         finally:
             lane.task = None
 
-    def _take(self, lane: _Lane) -> list[tuple[Send, Deliver]]:
-        batch: list[tuple[Send, Deliver]] = []
+    def _take(self, lane: _Lane) -> list[_Waiting]:
+        batch: list[_Waiting] = []
         size = 0
         while lane.waiting and len(batch) < SEND_BATCH:
-            size += _size(lane.waiting[0][0])
+            size += _size(lane.waiting[0].send)
             if batch and size > SEND_BATCH_BYTES:
                 break
             batch.append(lane.waiting.popleft())
@@ -126,6 +155,18 @@ def _size(send: Send) -> int:
     """Bytes on the wire, at most. Nothing has checked yet how long the client made any of it."""
     characters = len(send.body) + len(send.client_msg_id) + len(send.format)
     return _LONGEST_CHARACTER * characters + _ID_BYTES * len(send.media_ids) + _ENVELOPE
+
+
+def note_outcome(span: Span, outcome: Outcome) -> None:
+    """In the span of a send: what one looks for it by, or why there is nothing to find."""
+    if isinstance(outcome, Accepted):
+        span.set_attributes({"parley.message_id": str(outcome.message_id), "parley.seq": outcome.seq})
+    else:
+        span.set_attribute("parley.refused", outcome.code)
+
+
+def _word(outcome: Outcome) -> str:
+    return "accepted" if isinstance(outcome, Accepted) else outcome.code
 
 
 _INTERNAL = NotAccepted(code=str(Code.INTERNAL), detail="Something went wrong on our side; it has been logged.")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
+from prometheus_client import Gauge
 
 from parley_shared.contracts.presence import (
     REGISTER,
@@ -42,6 +43,11 @@ _LONGEST_CHARACTER = 6
 """Bytes that JSON may spend on a character."""
 
 
+_unreported = Gauge(
+    "parley_connections_unreported", "Openings and ends of sockets that presence has not been told of yet"
+)
+
+
 class Attended(Protocol):
     """A connection, as this module sees it. silent: it has given no sign of life since the last probe."""
 
@@ -70,6 +76,7 @@ class Lease:
         self._renewed_at = 0.0
         self._away = False
         self._task: asyncio.Task[None] | None = None
+        _unreported.set_function(lambda: len(self._opened) + len(self._closed))
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="lease")

@@ -2,12 +2,13 @@
 
 import asyncio
 import random
+import time
 from collections import Counter as Tally
 from typing import Final
 
 import structlog
 
-from parley_gateway.live import commands
+from parley_gateway.live import commands, figures
 from parley_gateway.live.connection import Connection, Handlers, Phase
 from parley_gateway.live.framing import frame
 from parley_gateway.live.resume import replay
@@ -45,6 +46,7 @@ async def _authenticate(connection: Connection, asked: frames.Auth) -> None:
         claims = await context.verifier.verify(asked.token)
         state = context.revocations.standing(claims)
     except Refused as refusal:
+        figures.openings.labels(str(refusal.code)).inc()
         connection.answer(asked.id, refusal)
         if refusal.code == Code.UNAVAILABLE:
             connection.close(1012, "try again later")
@@ -54,23 +56,30 @@ async def _authenticate(connection: Connection, asked: frames.Auth) -> None:
             connection.close(CloseCode.BAD_TOKEN, "the token is not good")
         return
     if state is not None:
+        figures.openings.labels(str(Code.BAD_TOKEN)).inc()
         connection.answer(asked.id, Refused(Code.BAD_TOKEN, "The token has been revoked."))
         ended = state == CloseCode.SESSION_ENDED
         connection.close(state, "the session has ended" if ended else "a new token is needed")
         return
     connection.take_claims(claims)
     if not context.roster.admit(connection):
+        figures.openings.labels(str(Code.TOO_MANY_CONNECTIONS)).inc()
         connection.close(CloseCode.TOO_MANY, "too many connections of this user")
         return
     if asked.resume is not None and (wait_ms := context.resumes.take()):
+        figures.openings.labels("held_back").inc()
         # Full jitter spreads those who came together.
         after_ms = random.randint(1, wait_ms)  # noqa: S311 — jitter, not a secret
         connection.ask_to_come_back(after_ms, "many clients are coming back at this moment")
         connection.close(CloseCode.DRAIN, "come back a little later")
         return
+    began = time.perf_counter()
     try:
-        await _open(connection, asked)
+        if await _open(connection, asked):
+            figures.openings.labels("live").inc()
+            figures.opening_seconds.observe(time.perf_counter() - began)
     except Refused as refusal:
+        figures.openings.labels(str(refusal.code)).inc()
         connection.answer(asked.id, refusal)
         if refusal.code == Code.UNAVAILABLE:
             connection.close(1012, "try again later")
@@ -80,7 +89,8 @@ async def _authenticate(connection: Connection, asked: frames.Auth) -> None:
             connection.close(CloseCode.SESSION_ENDED, "the account is not available")
 
 
-async def _open(connection: Connection, asked: frames.Auth) -> None:
+async def _open(connection: Connection, asked: frames.Auth) -> bool:
+    """False if the socket has closed meanwhile. Raises Refused."""
     context, actor = connection.context, connection.actor
     resume = None
     if asked.resume is not None:
@@ -111,14 +121,23 @@ async def _open(connection: Connection, asked: frames.Auth) -> None:
         connection.write_framed(chunk)
     await connection.writable()
     if connection.phase is Phase.CLOSED:
-        return
+        return False
+    for state in opened.streams:
+        if recovered.status(state) == "recovered":
+            context.memory.handed(state.stream, state.after, state.head)
     connection.phase = Phase.OPEN
     connection.handlers = commands.HANDLERS
     connection.own_stream = user_stream(actor.user_id)
     connection.write_framed(_LIVE)
-    outcome = recovered.outcome(opened.streams) if resume is not None else "none"
+    outcome = "none"
+    if resume is not None:
+        outcome = recovered.outcome(opened.streams)
+        figures.resumes.labels(outcome).inc()
+        figures.replayed_events.inc(len(recovered.chunks))
+        figures.replayed_bytes.inc(sum(map(len, recovered.chunks)))
     last = asked.last_close
     device_id, client = (asked.device_id or "")[:64], (asked.client or "")[:64]
+    connection.device_id = device_id
     context.lease.opened(
         connection,
         ConnectionOpened(
@@ -157,3 +176,4 @@ async def _open(connection: Connection, asked: frames.Auth) -> None:
     positions = [(connection.own_stream, own.head)]
     positions += [(room_stream(member.room_id), member.head) for member in opened.memberships]
     await connection.following.attach(positions)
+    return True

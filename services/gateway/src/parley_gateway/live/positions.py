@@ -5,6 +5,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 import structlog
+from prometheus_client import Counter, Gauge
 
 from parley_shared.contracts.messages import FLUSH_POSITIONS, FlushPositions, Position
 from parley_shared.errors import Code, Refused, unavailable
@@ -15,6 +16,11 @@ log = structlog.get_logger(__name__)
 FLUSH_S = 1.0
 MOST_IN_CALL = 1_000
 MOST_KEPT = 100_000
+
+_waiting = Gauge("parley_positions_waiting", "Positions of people in rooms that messages has not been told of yet")
+_told = Counter(
+    "parley_positions_flushed", "Positions that messages was told of, by outcome: ok, or a code", ["outcome"]
+)
 
 Flushed = Callable[[Refused | None], None]
 
@@ -29,6 +35,7 @@ class Positions:
         self._rpc = rpc
         self._newest: dict[tuple[UUID, UUID], tuple[int, int]] = {}
         self._flushed: dict[tuple[UUID, UUID], list[Flushed]] = {}
+        _waiting.set_function(lambda: len(self._newest))
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -87,6 +94,7 @@ class Positions:
                             read_seq=position.read_seq,
                             flushed=None,
                         )
+            _told.labels("ok" if outcome is None else str(outcome.code)).inc(len(positions))
             for flushed in waiting:
                 flushed(outcome)
             if outcome is not None:

@@ -24,6 +24,7 @@ from parley_shared.contracts.base import Actor
 from parley_shared.contracts.frames import PresenceFrame
 from parley_shared.contracts.live import bucket_subject
 from parley_shared.contracts.presence import GET_PRESENCE, GetPresence, Presence, PresenceChanged, Seen
+from parley_shared.correlation import detached
 from parley_shared.errors import Refused, invalid, unavailable
 from parley_shared.ids import live_bucket
 from parley_shared.limits import PRESENCE_WINDOW_MS, WATCH_USERS
@@ -332,7 +333,7 @@ class Watches:
                         await self._subscriptions.pop(bucket).unsubscribe()
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = detached(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 

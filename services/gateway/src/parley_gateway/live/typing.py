@@ -15,6 +15,7 @@ from nats.errors import Error as NatsError
 from parley_gateway.live.presence import Watcher, Watches
 from parley_shared.contracts.live import TypingHint, live_subject
 from parley_shared.contracts.visibility import MAY_TYPE, MayType, MayTypeAnswer
+from parley_shared.correlation import detached
 from parley_shared.errors import Refused
 from parley_shared.ids import room_stream
 from parley_shared.limits import TYPING_EVERY_MS, TYPING_MS
@@ -71,7 +72,7 @@ class Typing:
             return
         self._wishes[key] = _Wish(typist, on)
         if key not in self._tasks:
-            self._tasks[key] = asyncio.create_task(self._run(key))
+            self._tasks[key] = detached(self._run(key))
 
     async def _run(self, key: tuple[UUID, UUID]) -> None:
         told = False
@@ -81,6 +82,7 @@ class Typing:
                     told = await self._tell(wish, key[1]) and wish.on
                 await asyncio.sleep(TYPING_EVERY_MS / 1000)
         except Exception:
+            # Nobody waits for this task, so nobody else would hear of it.
             log.exception("typing.bug")
         finally:
             self._wishes.pop(key, None)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from parley_gateway.addresses import is_secure
+from parley_gateway import cookies as jar
 from parley_gateway.bodies import Body, TypedRoute
 from parley_gateway.deps import Caller, Calls, Parts, Peer, Wired, json_answer, nothing
 from parley_gateway.reference import answers
@@ -17,8 +17,6 @@ from parley_shared.contracts.base import Wire
 from parley_shared.errors import Code, Refused
 
 router = APIRouter(prefix="/auth", tags=["accounts"], route_class=TypedRoute)
-
-COOKIE_PATH = "/api/v1/auth"
 
 
 class Registration(Body):
@@ -84,7 +82,9 @@ async def token(
     password: Annotated[str, Form(examples=["a long enough passphrase"])],
     grant_type: Annotated[Literal["password"] | None, Form()] = None,
     scope: Annotated[str, Form()] = "",
-    cookies: Annotated[bool, Form(description="For browsers: the refresh token as an HttpOnly cookie.")] = False,
+    cookies: Annotated[
+        bool, Form(description="For browsers: the refresh token, and access to images, as HttpOnly cookies.")
+    ] = False,
 ) -> Response:
     """The OAuth2 password form."""
     if cookies:
@@ -108,14 +108,8 @@ async def logout(request: Request, wired: Wired, body: RefreshBody) -> Response:
     await wired.rpc.call(contract.LOGOUT, contract.Logout(refresh_token=found))
     answer = nothing()
     if cookies:
-        # A browser ignores a __Secure- cookie that does not say Secure, also one that takes it back.
-        answer.delete_cookie(
-            _cookie_name(request, wired),
-            path=COOKIE_PATH,
-            secure=_secure(request, wired),
-            httponly=True,
-            samesite="strict",
-        )
+        jar.REFRESH.take_back(answer, request, wired.settings)
+        jar.IMAGES.take_back(answer, request, wired.settings)
     return answer
 
 
@@ -153,22 +147,11 @@ async def reset(body: PasswordReset, rpc: Calls, peer: Peer) -> Response:
     return nothing()
 
 
-def _secure(request: Request, wired: Parts) -> bool:
-    peer = request.client.host if request.client is not None else ""
-    return wired.settings.public_url.startswith("https://") or is_secure(
-        request.url.scheme, peer, request.headers, wired.settings.trusted_proxies
-    )
-
-
-def _cookie_name(request: Request, wired: Parts) -> str:
-    return "__Secure-parley_refresh" if _secure(request, wired) else "parley_refresh"
-
-
 def _refresh_token(request: Request, wired: Parts, in_body: str | None) -> tuple[str, bool]:
     """The token, and whether it came as a cookie; then the request must come from an allowed page. That it is JSON is TypedRoute's."""
     if in_body is not None:
         return in_body, False
-    found = request.cookies.get(_cookie_name(request, wired))
+    found = jar.REFRESH.read(request, wired.settings)
     if found is None:
         raise Refused(Code.INVALID, "There is no refresh token.", errors={"refresh_token": "missing"})
     _demand_own_page(request, wired)
@@ -180,7 +163,9 @@ def _demand_own_page(request: Request, wired: Parts) -> None:
     if origin is not None:
         page = urlsplit(origin)
         # Whoever can write into plain HTTP can serve a page of this host's name: under TLS that one is not ours.
-        own = page.netloc == request.headers.get("host") and (page.scheme == "https" or not _secure(request, wired))
+        own = page.netloc == request.headers.get("host") and (
+            page.scheme == "https" or not jar.by_tls(request, wired.settings)
+        )
         if own or origin == wired.settings.public_url.rstrip("/") or origin in wired.settings.allowed_origins:
             return
     raise Refused(Code.BAD_ORIGIN, "Cookies are for pages of this host and of allowed origins only.")
@@ -198,13 +183,6 @@ def _answer(request: Request, wired: Parts, tokens: contract.Tokens, *, cookies:
         )
     )
     if cookies:
-        answer.set_cookie(
-            _cookie_name(request, wired),
-            tokens.refresh_token,
-            max_age=tokens.refresh_expires_in,
-            path=COOKIE_PATH,
-            secure=_secure(request, wired),
-            httponly=True,
-            samesite="strict",
-        )
+        jar.REFRESH.give(answer, request, wired.settings, tokens.refresh_token, tokens.refresh_expires_in)
+        jar.IMAGES.give(answer, request, wired.settings, tokens.access_token, tokens.expires_in)
     return answer

@@ -17,7 +17,8 @@ from parley_gateway.deps import caller as calling
 from parley_gateway.reference import answers
 from parley_shared.contracts import erasure, export
 from parley_shared.contracts.auth import OnlyActor
-from parley_shared.contracts.base import Actor
+from parley_shared.contracts.base import Actor, Rpc
+from parley_shared.contracts.media import EXPORT_IMAGES
 from parley_shared.errors import Code, Refused
 from parley_shared.messaging.rpc import RpcClient
 
@@ -27,6 +28,8 @@ NDJSON = "application/x-ndjson"
 FORMAT = "parley-export/1"
 ATTEMPTS = 10
 PAUSE_S = 1.0
+
+ExportVerb = Rpc[export.ExportPage, export.Exported]
 
 
 class Erasing(Body):
@@ -41,20 +44,23 @@ class Erasing(Body):
 )
 async def export_me(caller: Caller, rpc: Calls) -> Response:
     """One JSON object a line: `header`, `profile`, `session`, `sign_in`, `membership`, `message`, `revision`, `reaction`, `follow`,
-    `notification`, `block`; at last `end` with the number of lines before it. A file without it was cut off."""
+    `notification`, `block`, `image`; at last `end` with the number of lines before it. A file without it was cut off."""
     # Whatever is refused is refused before the answer has begun.
     account = await rpc.call(export.EXPORT_ACCOUNT, OnlyActor(actor=caller))
-    first = await rpc.call(export.EXPORT_MESSAGES, export.ExportPage(actor=caller))
+    firsts = [
+        (verb, await rpc.call(verb, export.ExportPage(actor=caller)))
+        for verb in (export.EXPORT_MESSAGES, EXPORT_IMAGES)
+    ]
     name = f"parley-{account.profile.id}.ndjson"
     return StreamingResponse(
-        _export(rpc, caller, account, first),
+        _export(rpc, caller, account, firsts),
         media_type=NDJSON,
         headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )
 
 
 async def _export(
-    rpc: RpcClient, caller: Actor, account: export.ExportedAccount, page: export.Exported
+    rpc: RpcClient, caller: Actor, account: export.ExportedAccount, firsts: list[tuple[ExportVerb, export.Exported]]
 ) -> AsyncIterator[bytes]:
     header = {"type": "header", "format": FORMAT, "at": datetime.now(UTC), "user_id": caller.user_id}
     lines: list[dict[str, Any]] = [
@@ -62,29 +68,34 @@ async def _export(
         _line("profile", account.profile),
         *(_line("session", session) for session in account.sessions),
         *(_line("sign_in", found) for found in account.sign_ins),
-        *page.items,
     ]
-    count = 0
-    while True:
-        count += len(lines)
-        yield b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
-        if page.next is None:
-            break
-        page = await _page(rpc, export.ExportPage(actor=caller, cursor=page.next))
-        lines = page.items
-    yield msgspec.json.encode({"type": "end", "lines": count}) + b"\n"
+    count = len(lines)
+    yield _written(lines)
+    for verb, first in firsts:
+        page = first
+        while True:
+            count += len(page.items)
+            yield _written(page.items)
+            if page.next is None:
+                break
+            page = await _page(rpc, verb, export.ExportPage(actor=caller, cursor=page.next))
+    yield _written([{"type": "end", "lines": count}])
 
 
-async def _page(rpc: RpcClient, request: export.ExportPage) -> export.Exported:
+def _written(lines: list[dict[str, Any]]) -> bytes:
+    return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+
+
+async def _page(rpc: RpcClient, verb: ExportVerb, request: export.ExportPage) -> export.Exported:
     """A service that is away for some seconds does not spoil an export that is half done."""
     for _ in range(ATTEMPTS):
         try:
-            return await rpc.call(export.EXPORT_MESSAGES, request)
+            return await rpc.call(verb, request)
         except Refused as refusal:
             if refusal.code != Code.UNAVAILABLE:
                 raise
             await asyncio.sleep(PAUSE_S)
-    return await rpc.call(export.EXPORT_MESSAGES, request)
+    return await rpc.call(verb, request)
 
 
 def _line(kind: str, value: msgspec.Struct) -> dict[str, Any]:

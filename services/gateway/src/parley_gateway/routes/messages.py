@@ -10,9 +10,12 @@ from starlette.responses import Response
 
 from parley_gateway.bodies import Body, TypedRoute
 from parley_gateway.deps import Caller, Calls, Pages, Wired, json_answer
+from parley_gateway.live.lanes import note_outcome
 from parley_gateway.reference import answers
 from parley_shared.contracts import messages as contract
 from parley_shared.errors import Code, Refused
+from parley_shared.limits import MESSAGE_IMAGES
+from parley_shared.telemetry import current, inner
 
 router = APIRouter(tags=["messages"], route_class=TypedRoute)
 
@@ -24,7 +27,9 @@ class NewMessage(Body):
     body: str = Field(examples=["Hello!"])
     format: str = "markdown"
     thread_root_id: Annotated[UUID, Field(strict=False)] | None = None
-    media_ids: list[Annotated[UUID, Field(strict=False)]] = Field(default_factory=list, max_length=32)
+    media_ids: list[Annotated[UUID, Field(strict=False)]] = Field(
+        default_factory=list, description=f"Images of POST /media, at most {MESSAGE_IMAGES}."
+    )
 
 
 class SentMessage(contract.Message, frozen=True, kw_only=True):
@@ -74,17 +79,21 @@ async def page(
 )
 async def send(room_id: UUID, body: NewMessage, caller: Caller, wired: Wired) -> Response:
     """Committed when it is answered. A retry with the same client_msg_id answers the same message, `duplicate: true`."""
-    accepted = await wired.lanes.send(
-        contract.Send(
-            actor=caller,
-            room_id=room_id,
-            client_msg_id=body.client_msg_id,
-            body=body.body,
-            format=body.format,
-            thread_root_id=body.thread_root_id,
-            media_ids=body.media_ids,
+    with inner("send") as span:
+        accepted = await wired.lanes.send(
+            contract.Send(
+                actor=caller,
+                room_id=room_id,
+                client_msg_id=body.client_msg_id,
+                body=body.body,
+                format=body.format,
+                thread_root_id=body.thread_root_id,
+                media_ids=body.media_ids,
+                trace=current(),
+            )
         )
-    )
+        if span is not None:
+            note_outcome(span, accepted)
     message = await wired.rpc.call(
         contract.GET_MESSAGE,
         contract.MessageRequest(actor=caller, room_id=room_id, message_id=accepted.message_id),
@@ -126,11 +135,12 @@ async def user_events(
 
 
 @router.put("/rooms/{room_id}/read", summary="Read up to here", **answers(contract.ReadState, problems="not_a_member"))
-async def mark_read(room_id: UUID, body: ReadUpTo, caller: Caller, rpc: Calls) -> Response:
+async def mark_read(room_id: UUID, body: ReadUpTo, caller: Caller, wired: Wired) -> Response:
     """Positions only grow."""
-    return json_answer(
-        await rpc.call(contract.MARK_READ, contract.MarkRead(actor=caller, room_id=room_id, seq=body.seq))
-    )
+    request = contract.MarkRead(actor=caller, room_id=room_id, seq=body.seq)
+    state = await wired.rpc.call(contract.MARK_READ, request)
+    wired.memory.noted(caller.user_id, caller.session_id, room_id, delivered=body.seq, read=body.seq)
+    return json_answer(state)
 
 
 def _after(cursor: str | None, after: int) -> int:

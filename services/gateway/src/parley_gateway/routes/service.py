@@ -1,4 +1,4 @@
-"""The service itself: health, keys, reference, and the pages that one meets before there is a web client."""
+"""The service itself: health, keys, reference."""
 
 from typing import Any
 
@@ -76,21 +76,7 @@ async def asyncapi_document() -> Response:
     return json_answer(asyncapi())
 
 
-def _page(name: str) -> Response:
-    html, policy = pages.page(name)
-    return HTMLResponse(html, headers={"Content-Security-Policy": policy})
-
-
-@router.get("/", include_in_schema=False)
-async def landing() -> Response:
-    return _page("index.html")
-
-
-@router.get("/setup", include_in_schema=False)
-async def setup() -> Response:
-    return _page("setup.html")
-
-
 @router.get("/docs", include_in_schema=False)
 async def docs() -> Response:
-    return _page("docs.html")
+    html, policy = pages.page("docs.html")
+    return HTMLResponse(html, headers={"Content-Security-Policy": policy})

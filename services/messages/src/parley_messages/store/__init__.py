@@ -7,11 +7,16 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from parley_messages.keys import RoomKeys
 from parley_messages.store.audit import AuditQueries
 from parley_messages.store.buckets import BucketQueries
 from parley_messages.store.conversation import ConversationQueries
 from parley_messages.store.erasure import ErasureQueries
 from parley_messages.store.export import ExportQueries
+from parley_messages.store.images import ImageQueries
+from parley_messages.store.indexing import IndexingQueries
+from parley_messages.store.journey import JourneyQueries
+from parley_messages.store.keys import KeyQueries
 from parley_messages.store.members import MemberQueries
 from parley_messages.store.moderation import GrantQueries, ReportQueries, SanctionQueries
 from parley_messages.store.notifications import BlockQueries, NotificationQueries
@@ -19,10 +24,14 @@ from parley_messages.store.positions import PositionQueries
 from parley_messages.store.reactions import ReactionQueries
 from parley_messages.store.retention import RetentionQueries
 from parley_messages.store.rooms import RoomQueries
+from parley_messages.store.sealing import Sealing
 from parley_messages.store.streams import StreamQueries
 from parley_messages.store.threads import ThreadQueries
 from parley_messages.store.timeline import TimelineQueries
+from parley_messages.store.verifying import VerifyingQueries
 from parley_messages.store.visibility import VisibilityQueries
+from parley_shared.db.traced import TracedConnection
+from parley_shared.metrics import watch_pool
 
 __all__ = ["Database", "Store"]
 
@@ -30,39 +39,52 @@ __all__ = ["Database", "Store"]
 class Store:
     """All queries on one connection, inside one transaction."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, keys: RoomKeys) -> None:
+        self.sealing = sealing = Sealing(connection, keys)
         self.rooms = RoomQueries(connection)
         self.members = MemberQueries(connection)
-        self.streams = StreamQueries(connection)
-        self.timeline = TimelineQueries(connection)
+        self.streams = StreamQueries(connection, sealing)
+        self.timeline = TimelineQueries(connection, sealing)
         self.visibility = VisibilityQueries(connection)
-        self.conversation = ConversationQueries(connection)
+        self.conversation = ConversationQueries(connection, sealing)
         self.reactions = ReactionQueries(connection)
-        self.threads = ThreadQueries(connection)
+        self.threads = ThreadQueries(connection, sealing)
+        self.images = ImageQueries(connection)
+        self.journey = JourneyQueries(connection)
+        self.keys = KeyQueries(connection)
+        self.indexing = IndexingQueries(connection)
         self.buckets = BucketQueries(connection)
         self.positions = PositionQueries(connection)
         self.sanctions = SanctionQueries(connection)
-        self.reports = ReportQueries(connection)
+        self.reports = ReportQueries(connection, sealing)
         self.grants = GrantQueries(connection)
         self.retention = RetentionQueries(connection)
         self.audit = AuditQueries(connection)
         self.erasure = ErasureQueries(connection)
-        self.export = ExportQueries(connection)
+        self.export = ExportQueries(connection, sealing)
         self.notifications = NotificationQueries(connection)
         self.blocks = BlockQueries(connection)
+        self.verifying = VerifyingQueries(connection)
 
 
 class Database:
     """The pool of the cold paths; the send path has a connection of its own."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, keys: RoomKeys) -> None:
         self._pool = pool
+        self._keys = keys
 
     @classmethod
     async def connect(
-        cls, url: str, *, application_name: str, size: int, on_connect: Callable[[asyncpg.Connection], Awaitable[None]]
+        cls,
+        url: str,
+        *,
+        application_name: str,
+        size: int,
+        on_connect: Callable[[asyncpg.Connection], Awaitable[None]],
+        keys: RoomKeys,
     ) -> "Database":
-        """on_connect runs on each new connection before anything else."""
+        """on_connect runs on each new connection before anything else. keys: of sealed rooms."""
 
         async def prepare(connection: asyncpg.Connection) -> None:
             await connection.set_type_codec(
@@ -77,9 +99,11 @@ class Database:
             timeout=5,
             command_timeout=30,
             init=prepare,
+            connection_class=TracedConnection,
             server_settings={"application_name": application_name, "timezone": "UTC", "jit": "off"},
         )
-        return cls(pool)
+        watch_pool(pool)
+        return cls(pool, keys)
 
     async def close(self) -> None:
         self._pool.terminate()
@@ -88,7 +112,7 @@ class Database:
     async def begin(self) -> AsyncIterator[Store]:
         """One transaction: committed at the end, undone by any exception."""
         async with self._pool.acquire(timeout=5) as connection, connection.transaction():
-            yield Store(connection)
+            yield Store(connection, self._keys)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Store]:
@@ -97,7 +121,7 @@ class Database:
             self._pool.acquire(timeout=5) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            yield Store(connection)
+            yield Store(connection, self._keys)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:

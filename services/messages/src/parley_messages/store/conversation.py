@@ -6,13 +6,14 @@ from uuid import UUID
 
 import asyncpg
 
+from parley_messages.store.sealing import Sealing
 from parley_messages.store.timeline import COLUMNS, FROM, SEEN
 
 # The format is the message's own: an edit does not change it.
 EDIT = """
     WITH revised AS (
-        INSERT INTO messages.message_revisions (room_id, message_id, rev, body, format, actor, at)
-        SELECT room_id, id, rev + 1, $3, format, $4, $5 FROM messages.messages WHERE room_id = $1 AND id = $2
+        INSERT INTO messages.message_revisions (room_id, message_id, rev, body, format, actor, at, sealed, key_version)
+        SELECT room_id, id, rev + 1, $3, format, $4, $5, $8, $9 FROM messages.messages WHERE room_id = $1 AND id = $2
     )
     UPDATE messages.messages SET rev = rev + 1, edited_at = $5, mentions = $6, mention_all = $7
     WHERE room_id = $1 AND id = $2
@@ -20,13 +21,16 @@ EDIT = """
 
 DELETE = """
     WITH revised AS (
-        INSERT INTO messages.message_revisions (room_id, message_id, rev, body, format, actor, reason, at)
-        SELECT room_id, id, rev + 1, NULL, format, $3, $4, $5 FROM messages.messages WHERE room_id = $1 AND id = $2
+        INSERT INTO messages.message_revisions (room_id, message_id, rev, body, format, actor, reason, at, sealed, key_version)
+        SELECT room_id, id, rev + 1, NULL, format, $3, $4, $5, $6, $7 FROM messages.messages WHERE room_id = $1 AND id = $2
     ), unloved AS (
         DELETE FROM messages.reactions WHERE room_id = $1 AND message_id = $2
+    ), blind AS (
+        UPDATE messages.message_images SET live = false WHERE room_id = $1 AND message_id = $2
     )
     UPDATE messages.messages
-    SET rev = rev + 1, deleted_at = $5, deleted_by = $3, pinned_at = NULL, pinned_by = NULL, mentions = '{}', mention_all = false
+    SET rev = rev + 1, deleted_at = $5, deleted_by = $3, pinned_at = NULL, pinned_by = NULL, mentions = '{}', mention_all = false,
+        media = NULL
     WHERE room_id = $1 AND id = $2
 """
 
@@ -55,14 +59,18 @@ RECIPIENTS = """
 class ConversationQueries:
     """Messages are asyncpg records with timeline.COLUMNS."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, sealing: Sealing) -> None:
         self._connection = connection
+        self._sealing = sealing
 
     async def get(self, room_id: UUID, message_id: UUID) -> Any | None:
         """The message, whoever may see it."""
-        return await self._connection.fetchrow(
-            f"SELECT {COLUMNS} {FROM} WHERE m.room_id = $1 AND m.id = $2", room_id, message_id
+        found = await self._sealing.messages(
+            await self._connection.fetch(
+                f"SELECT {COLUMNS} {FROM} WHERE m.room_id = $1 AND m.id = $2", room_id, message_id
+            )
         )
+        return found[0] if found else None
 
     async def muted_until(self, room_id: UUID, user_id: UUID) -> tuple[datetime, datetime] | None:
         """(until, now) of a member who is muted at this moment."""
@@ -92,6 +100,7 @@ class ConversationQueries:
         self,
         room_id: UUID,
         message_id: UUID,
+        rev: int,
         body: str,
         *,
         actor: UUID,
@@ -99,14 +108,18 @@ class ConversationQueries:
         mentions: list[UUID],
         mention_all: bool,
     ) -> None:
-        """A further revision, which is what the message says from now on."""
-        await self._connection.execute(EDIT, room_id, message_id, body, actor, at, mentions, mention_all)
+        """A further revision, which is what the message says from now on. rev: the new one."""
+        text, _, sealed, key_version = await self._sealing.message(room_id, message_id, rev, body, None)
+        await self._connection.execute(
+            EDIT, room_id, message_id, text, actor, at, mentions, mention_all, sealed, key_version
+        )
 
     async def delete(
-        self, room_id: UUID, message_id: UUID, *, actor: UUID | None, reason: str | None, at: datetime
+        self, room_id: UUID, message_id: UUID, rev: int, *, actor: UUID | None, reason: str | None, at: datetime
     ) -> None:
-        """A tombstone: a revision without body, and no mention, reaction or pin any more."""
-        await self._connection.execute(DELETE, room_id, message_id, actor, reason, at)
+        """A tombstone: a revision without body, and no mention, image, reaction or pin any more. rev: the new one."""
+        _, told, sealed, key_version = await self._sealing.message(room_id, message_id, rev, None, reason)
+        await self._connection.execute(DELETE, room_id, message_id, actor, told, at, sealed, key_version)
 
     async def fan_out(self, room_id: UUID, message_id: UUID) -> None:
         """Leave work for after the commit: somebody is to be told of the message who was not yet.
@@ -137,7 +150,7 @@ class ConversationQueries:
         self, room_id: UUID, everything: bool, user_id: UUID, limit: int, last: tuple[datetime, UUID] | None
     ) -> list[Any]:
         """Pinned messages, the newest pin first."""
-        return list(
+        return await self._sealing.messages(
             await self._connection.fetch(
                 f"SELECT {COLUMNS} {FROM} WHERE m.room_id = $1 AND m.pinned_at IS NOT NULL AND {SEEN}"
                 " AND ($4::timestamptz IS NULL OR (m.pinned_at, m.id) < ($4, $5::uuid))"
@@ -152,9 +165,10 @@ class ConversationQueries:
 
     async def revisions(self, room_id: UUID, message_id: UUID, after: int, limit: int) -> list[Any]:
         """(rev, body, format, actor, reason, at), ascending."""
-        return list(
+        return await self._sealing.revisions(
             await self._connection.fetch(
-                "SELECT rev, body, format, actor, reason, at FROM messages.message_revisions"
+                "SELECT room_id, message_id, rev, body, format, actor, reason, at, sealed, key_version"
+                " FROM messages.message_revisions"
                 " WHERE room_id = $1 AND message_id = $2 AND rev > $3 ORDER BY rev LIMIT $4",
                 room_id,
                 message_id,

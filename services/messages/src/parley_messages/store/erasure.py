@@ -113,10 +113,12 @@ class ErasureQueries:
     async def tombstones(self, room_id: UUID, user_id: UUID, limit: int) -> int:
         """Without events, in a room that is deleted: whose log has ended. How many."""
         status = await self._connection.execute(
-            "UPDATE messages.messages SET deleted_at = clock_timestamp(), deleted_by = sender_id, rev = rev + 1,"
-            " mentions = '{}', mention_all = false, pinned_at = NULL, pinned_by = NULL"
-            " WHERE room_id = $1 AND id = ANY(ARRAY(SELECT id FROM messages.messages"
-            " WHERE room_id = $1 AND sender_id = $2 AND deleted_at IS NULL LIMIT $3))",
+            "WITH chosen AS (SELECT id FROM messages.messages"
+            " WHERE room_id = $1 AND sender_id = $2 AND deleted_at IS NULL LIMIT $3), blind AS ("
+            " UPDATE messages.message_images SET live = false WHERE room_id = $1 AND message_id IN (SELECT id FROM chosen))"
+            " UPDATE messages.messages SET deleted_at = clock_timestamp(), deleted_by = sender_id, rev = rev + 1,"
+            " mentions = '{}', mention_all = false, pinned_at = NULL, pinned_by = NULL, media = NULL"
+            " WHERE room_id = $1 AND id IN (SELECT id FROM chosen)",
             room_id,
             user_id,
             limit,
@@ -132,10 +134,10 @@ class ErasureQueries:
     async def wipe(self, room_id: UUID, user_id: UUID, limit: int) -> tuple[int, int]:
         """Versions of what he wrote, and what could tell of messages: hashes, the ids that his devices gave. How many of each."""
         versions = await self._connection.execute(
-            "UPDATE messages.message_revisions r SET body = NULL, reason = NULL FROM ("
+            "UPDATE messages.message_revisions r SET body = NULL, reason = NULL, sealed = NULL, key_version = NULL FROM ("
             " SELECT v.message_id, v.rev FROM messages.messages m JOIN messages.message_revisions v"
             " ON v.room_id = m.room_id AND v.message_id = m.id WHERE m.room_id = $1 AND m.sender_id = $2"
-            " AND (v.body IS NOT NULL OR v.reason IS NOT NULL) LIMIT $3"
+            " AND (v.body IS NOT NULL OR v.reason IS NOT NULL OR v.sealed IS NOT NULL) LIMIT $3"
             " ) AS w WHERE r.room_id = $1 AND r.message_id = w.message_id AND r.rev = w.rev",
             room_id,
             user_id,
@@ -190,7 +192,9 @@ class ErasureQueries:
                 user_id,
             )
         await self._connection.execute(
-            "UPDATE messages.reports SET reason = '' WHERE room_id = $1 AND reporter_id = $2", room_id, user_id
+            "UPDATE messages.reports SET reason = '', sealed = NULL, key_version = NULL WHERE room_id = $1 AND reporter_id = $2",
+            room_id,
+            user_id,
         )
         await self._connection.execute(
             "UPDATE messages.events SET meta = meta - 'reason' WHERE stream = $1 AND kind = 'member.removed'"

@@ -6,7 +6,10 @@ from uuid import UUID
 
 import asyncpg
 
+from parley_messages.store.sealing import Sealing
+
 _NOBODY = UUID(int=0)
+SEAL = ("sealed", "key_version", "reason")
 _ROOMS = "(SELECT DISTINCT room_id FROM messages.members WHERE user_id = $1) AS w"
 
 
@@ -37,7 +40,7 @@ PARTS = (
         ("room_id", "seq"),
         (_NOBODY, 0),
         "SELECT m.room_id, m.id, m.seq, m.n, m.client_msg_id, m.format, m.thread_root_id, m.rev, m.created_at, m.edited_at,"  # noqa: S608
-        f" m.deleted_at, m.deleted_by FROM {_ROOMS} JOIN messages.messages m ON m.room_id = w.room_id AND m.sender_id = $1"
+        f" m.deleted_at, m.deleted_by, m.media FROM {_ROOMS} JOIN messages.messages m ON m.room_id = w.room_id AND m.sender_id = $1"
         " WHERE (m.room_id, m.seq) > ($2, $3) ORDER BY m.room_id, m.seq",
         tuple[int, tuple[UUID, int]],
     ),
@@ -45,7 +48,7 @@ PARTS = (
         "revision",
         ("room_id", "message_id", "rev"),
         (_NOBODY, _NOBODY, 0),
-        f"SELECT r.room_id, r.message_id, r.rev, r.body, r.format, r.at FROM {_ROOMS}"  # noqa: S608
+        f"SELECT r.room_id, r.message_id, r.rev, r.body, r.format, r.at, r.sealed, r.key_version FROM {_ROOMS}"  # noqa: S608
         " JOIN messages.messages m ON m.room_id = w.room_id AND m.sender_id = $1"
         " JOIN messages.message_revisions r ON r.room_id = m.room_id AND r.message_id = m.id"
         " WHERE (r.room_id, r.message_id, r.rev) > ($2, $3, $4) ORDER BY r.room_id, r.message_id, r.rev",
@@ -87,8 +90,14 @@ PARTS = (
 
 
 class ExportQueries:
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, sealing: Sealing) -> None:
         self._connection = connection
+        self._sealing = sealing
 
     async def rows(self, part: Part, user_id: UUID, after: tuple[Any, ...], limit: int) -> list[Any]:
-        return list(await self._connection.fetch(f"{part.query} LIMIT {limit}", user_id, *after))
+        rows = await self._connection.fetch(f"{part.query} LIMIT {limit}", user_id, *after)
+        if part.type != "revision":
+            return list(rows)
+        # Whose text it is may have it as it was; the seal means nothing to him.
+        opened = await self._sealing.revisions(rows)
+        return [{name: value for name, value in dict(row).items() if name not in SEAL} for row in opened]

@@ -5,6 +5,9 @@ from uuid import UUID
 
 import asyncpg
 
+from parley_messages.keys import Sealed
+from parley_messages.store.sealing import Sealing
+
 REPORT = """
     SELECT p.*, m.seq AS message_seq, m.sender_id FROM messages.reports p
     JOIN messages.messages m ON m.room_id = p.room_id AND m.id = p.message_id
@@ -72,15 +75,17 @@ class SanctionQueries:
 class ReportQueries:
     """Of rooms that are not deleted."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, sealing: Sealing) -> None:
         self._connection = connection
+        self._sealing = sealing
 
     async def add(self, report_id: UUID, room_id: UUID, message_id: UUID, reporter_id: UUID, reason: str) -> UUID:
-        """The report's id: another one if this reporter has an open one of the message."""
+        """The report's id: another one if this reporter has an open one of the message. The room's row is locked."""
+        sealed = await self._sealing.report(room_id, report_id, {"reason": reason, "resolution": None})
         found: UUID = await self._connection.fetchval(
             """
-            INSERT INTO messages.reports AS p (id, room_id, message_id, reporter_id, reason, at)
-            VALUES ($1, $2, $3, $4, $5, clock_timestamp())
+            INSERT INTO messages.reports AS p (id, room_id, message_id, reporter_id, reason, at, sealed, key_version)
+            VALUES ($1, $2, $3, $4, $5, clock_timestamp(), $6, $7)
             ON CONFLICT (message_id, reporter_id) WHERE resolved_at IS NULL DO UPDATE SET reason = p.reason
             RETURNING id
             """,
@@ -88,24 +93,31 @@ class ReportQueries:
             room_id,
             message_id,
             reporter_id,
-            reason,
+            reason if sealed is None else "",
+            *_columns(sealed),
         )
         return found
 
     async def get(self, report_id: UUID) -> Any | None:
-        return await self._connection.fetchrow(f"{REPORT} WHERE p.id = $1", report_id)
+        found = await self._sealing.reports(await self._connection.fetch(f"{REPORT} WHERE p.id = $1", report_id))
+        return found[0] if found else None
 
-    async def resolve(self, report_id: UUID, resolution: str, actor: UUID) -> None:
+    async def resolve(self, report: Any, resolution: str, actor: UUID) -> None:
+        """report: as `get` answers it; its room's row is locked."""
+        text = {"reason": report["reason"], "resolution": resolution}
+        sealed = await self._sealing.report(report["room_id"], report["id"], text)
         await self._connection.execute(
-            "UPDATE messages.reports SET resolved_at = clock_timestamp(), resolved_by = $3, resolution = $2 WHERE id = $1",
-            report_id,
-            resolution,
+            "UPDATE messages.reports SET resolved_at = clock_timestamp(), resolved_by = $3, resolution = $2,"
+            " sealed = $4, key_version = $5 WHERE id = $1",
+            report["id"],
+            resolution if sealed is None else None,
             actor,
+            *_columns(sealed),
         )
 
     async def of_room(self, room_id: UUID, limit: int, last: tuple[bool, UUID] | None) -> list[Any]:
         """Open ones first, then the newest first. last: (resolved, id) of the page before's last one."""
-        return list(
+        return await self._sealing.reports(
             await self._connection.fetch(
                 f"{REPORT} WHERE p.room_id = $1 AND"
                 " ($3::boolean IS NULL OR (p.resolved_at IS NOT NULL) > $3"
@@ -119,7 +131,7 @@ class ReportQueries:
 
     async def of_all(self, *, public_only: bool, limit: int, last: tuple[bool, UUID] | None) -> list[Any]:
         """As `of_room`."""
-        return list(
+        return await self._sealing.reports(
             await self._connection.fetch(
                 f"{REPORT} WHERE (NOT $1 OR r.visibility = 'public') AND"
                 " ($3::boolean IS NULL OR (p.resolved_at IS NOT NULL) > $3"
@@ -156,3 +168,7 @@ class GrantQueries:
             user_id,
         )
         return found
+
+
+def _columns(sealed: Sealed | None) -> tuple[bytes | None, int | None]:
+    return (None, None) if sealed is None else (sealed.blob, sealed.version)

@@ -7,8 +7,6 @@ from uuid import UUID
 
 import asyncpg
 
-from parley_messages.store.timeline import COLUMNS, FROM
-
 NEVER_BY_READING = 2**62
 """The message_seq of what no reading of the room reads."""
 
@@ -158,26 +156,6 @@ class NotificationQueries:
             user_id,
         )
         return int(found)
-
-    async def messages(self, user_id: UUID, wanted: list[tuple[UUID, UUID]]) -> list[Any]:
-        """Rows of timeline.COLUMNS for those of these (room, message) that the user may see now."""
-        return list(
-            await self._connection.fetch(
-                f"""
-                SELECT {COLUMNS} {FROM}
-                JOIN unnest($1::uuid[], $2::uuid[]) AS w (room_id, message_id) ON w.room_id = m.room_id AND w.message_id = m.id
-                JOIN messages.rooms o ON o.id = m.room_id AND o.deleted_at IS NULL
-                JOIN messages.members n ON n.room_id = m.room_id AND n.user_id = $3 AND n.to_seq IS NULL
-                WHERE o.history = 'all' OR EXISTS (
-                    SELECT FROM messages.members i WHERE i.room_id = m.room_id AND i.user_id = $3
-                        AND m.seq >= i.from_seq AND (i.to_seq IS NULL OR m.seq < i.to_seq)
-                )
-                """,  # noqa: S608
-                [room for room, _ in wanted],
-                [message for _, message in wanted],
-                user_id,
-            )
-        )
 
     async def seq_of(self, user_id: UUID, notification_id: UUID) -> int | None:
         found: int | None = await self._connection.fetchval(

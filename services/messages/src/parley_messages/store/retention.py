@@ -19,8 +19,12 @@ EXPIRED = """
 """
 
 TOMBSTONES = """
+    WITH blind AS (
+        UPDATE messages.message_images SET live = false WHERE room_id = $1 AND message_id = ANY($2::uuid[])
+    )
     UPDATE messages.messages
-    SET rev = rev + 1, deleted_at = $3, deleted_by = NULL, pinned_at = NULL, pinned_by = NULL, mentions = '{}', mention_all = false
+    SET rev = rev + 1, deleted_at = $3, deleted_by = NULL, pinned_at = NULL, pinned_by = NULL, mentions = '{}', mention_all = false,
+        media = NULL
     WHERE room_id = $1 AND id = ANY($2::uuid[])
 """
 

@@ -48,8 +48,8 @@ class RoomQueries:
         row = await self._connection.fetchval(
             """
             INSERT INTO messages.rooms (id, kind, name, topic, visibility, encryption, history, language, slow_mode_s, rev,
-                created_by, created_at, direct_key, head, floor, n, member_count, last_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 1, $9, clock_timestamp(), $10, 0, 0, 0, 0, clock_timestamp())
+                created_by, created_at, direct_key, head, floor, n, member_count, last_at, key_version)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 1, $9, clock_timestamp(), $10, 0, 0, 0, 0, clock_timestamp(), $11)
             ON CONFLICT (direct_key) WHERE direct_key IS NOT NULL DO NOTHING RETURNING id
             """,
             *(
@@ -65,6 +65,7 @@ class RoomQueries:
                     "language",
                     "created_by",
                     "direct_key",
+                    "key_version",
                 )
             ),
         )

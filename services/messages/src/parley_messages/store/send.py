@@ -8,9 +8,12 @@ from uuid import UUID
 
 import asyncpg
 
+from parley_messages.keys import RoomKey
+from parley_shared.telemetry import statement
+
 LOCK_ROOMS = """
     SELECT id, kind, visibility, history, deleted_at, head, n, last_at, clock_timestamp() AS now, member_count, slow_mode_s,
-           flood_at
+           flood_at, key_version
     FROM messages.rooms WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """
 
@@ -79,28 +82,28 @@ WRITE = """
     WITH new_messages AS (
         INSERT INTO messages.messages (
             room_id, id, seq, n, sender_id, client_msg_id, payload_hash, format, thread_root_id, mentions,
-            rev, reply_count, created_at, mention_all
+            rev, reply_count, created_at, mention_all, media
         )
         SELECT room_id, id, seq, n, sender_id, client_msg_id, payload_hash, format, thread_root_id, mentions::uuid[], 1, 0,
-               created_at, mention_all
+               created_at, mention_all, media::jsonb
         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::uuid[], $6::text[], $7::bigint[], $8::text[],
-                    $9::uuid[], $10::timestamptz[], $25::text[], $26::boolean[])
+                    $9::uuid[], $10::timestamptz[], $25::text[], $26::boolean[], $29::text[])
             AS w (room_id, id, seq, n, sender_id, client_msg_id, payload_hash, format, thread_root_id, created_at, mentions,
-                  mention_all)
+                  mention_all, media)
     ), new_revisions AS (
-        INSERT INTO messages.message_revisions (room_id, message_id, rev, body, format, actor, at)
-        SELECT room_id, id, 1, body, format, sender_id, created_at
-        FROM unnest($1::uuid[], $2::uuid[], $11::text[], $8::text[], $5::uuid[], $10::timestamptz[])
-            AS w (room_id, id, body, format, sender_id, created_at)
+        INSERT INTO messages.message_revisions (room_id, message_id, rev, body, format, actor, at, sealed, key_version)
+        SELECT room_id, id, 1, body, format, sender_id, created_at, sealed, key_version
+        FROM unnest($1::uuid[], $2::uuid[], $11::text[], $8::text[], $5::uuid[], $10::timestamptz[], $30::bytea[], $31::integer[])
+            AS w (room_id, id, body, format, sender_id, created_at, sealed, key_version)
     ), new_events AS (
-        INSERT INTO messages.events (stream, seq, at, kind, actor, message_id, rev)
-        SELECT stream, seq, created_at, 'message.created', sender_id, id, 1
+        INSERT INTO messages.events (stream, seq, at, kind, actor, message_id, rev, replica)
+        SELECT stream, seq, created_at, 'message.created', sender_id, id, 1, $33::text
         FROM unnest($12::text[], $3::bigint[], $10::timestamptz[], $5::uuid[], $2::uuid[])
             AS w (stream, seq, created_at, sender_id, id)
     ), new_outbox AS (
-        INSERT INTO messages.outbox (stream, from_seq, to_seq, kinds)
-        SELECT stream, from_seq, to_seq, '{message.created}'
-        FROM unnest($13::text[], $14::bigint[], $15::bigint[]) AS w (stream, from_seq, to_seq)
+        INSERT INTO messages.outbox (stream, from_seq, to_seq, kinds, trace)
+        SELECT stream, from_seq, to_seq, '{message.created}', trace
+        FROM unnest($13::text[], $14::bigint[], $15::bigint[], $32::text[]) AS w (stream, from_seq, to_seq, trace)
     ), counted AS (
         UPDATE messages.rooms r SET head = w.head, n = w.n, last_at = w.last_at, flood_at = w.flood_at
         FROM unnest($16::uuid[], $15::bigint[], $17::bigint[], $18::timestamptz[], $27::timestamptz[])
@@ -133,12 +136,18 @@ FOLLOW = """
     WHERE NOT f.following AND (f.room_id, f.root_id, f.user_id) IN (SELECT * FROM unnest($5::uuid[], $6::uuid[], $7::uuid[]))
 """
 
+CARRY = """
+    INSERT INTO messages.message_images (room_id, message_id, image_id, live)
+    SELECT *, true FROM unnest($1::uuid[], $2::uuid[], $3::uuid[])
+"""
+
 FAN_OUT = "INSERT INTO messages.fanout (room_id, message_id) SELECT * FROM unnest($1::uuid[], $2::uuid[])"
 
 
 @dataclass(slots=True)
 class LockedRoom:
-    """A room whose row this transaction holds; head, n and last_at move as sends are accepted."""
+    """A room whose row this transaction holds; head, n and last_at move as sends are accepted. key_version: 0 if it is not
+    sealed; key: that version, if this replica has it."""
 
     id: UUID
     kind: str
@@ -152,7 +161,9 @@ class LockedRoom:
     member_count: int
     slow_mode_s: int
     flood_at: datetime | None
+    key_version: int
     first: int
+    key: RoomKey | None = None
 
 
 class ThreadMessage(NamedTuple):
@@ -168,13 +179,14 @@ class ThreadMessage(NamedTuple):
 class SendStore:
     """The send path's connection. Plans are forced to the indexes, so that a cold or freshly filled table changes nothing."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, replica: str) -> None:
         self._connection = connection
+        self._replica = replica
         self._prepared: dict[str, Any] = {}  # Any: asyncpg's PreparedStatement has no types
 
     @classmethod
-    async def connect(cls, url: str, application_name: str) -> "SendStore":
-        """A connection of its own; prepared statements live as long as it does."""
+    async def connect(cls, url: str, application_name: str, replica: str) -> "SendStore":
+        """A connection of its own; prepared statements live as long as it does. replica: noted with each message."""
         connection = await asyncpg.connect(
             url,
             timeout=5,
@@ -192,9 +204,9 @@ class SendStore:
                 "enable_material": "off",
             },
         )
-        store = cls(connection)
-        for statement in (LOCK_ROOMS, LOCK_FREE_ROOMS, LOOK_UP, WRITE):
-            await store._statement(statement)
+        store = cls(connection, replica)
+        for prepared in (LOCK_ROOMS, LOCK_FREE_ROOMS, LOOK_UP, WRITE):
+            await store._statement(prepared)
         return store
 
     @property
@@ -215,13 +227,15 @@ class SendStore:
         return statement
 
     async def _fetch(self, sql: str, *arguments: object) -> list[Any]:
-        return list(await (await self._statement(sql)).fetch(*arguments))
+        with statement(sql):
+            return list(await (await self._statement(sql)).fetch(*arguments))
 
     async def begin(self) -> None:
         await self._connection.execute("BEGIN")
 
     async def commit(self) -> None:
-        await self._connection.execute("COMMIT")
+        with statement("COMMIT"):
+            await self._connection.execute("COMMIT")
 
     async def rollback(self) -> None:
         await self._connection.execute("ROLLBACK")
@@ -250,6 +264,7 @@ class SendStore:
                 member_count=row[9],
                 slow_mode_s=row[10],
                 flood_at=row[11],
+                key_version=row[12],
                 first=row[5] + 1,
             )
             for row in rows
@@ -297,8 +312,8 @@ class SendStore:
         return {(row[0], row[1]) for row in rows}
 
     async def write(self, columns: Sequence[object]) -> None:
-        """Everything that a batch changes, in one statement; `columns` as WRITE numbers them."""
-        await (await self._statement(WRITE)).fetch(*columns)
+        """Everything that a batch changes, in one statement; `columns` as WRITE numbers them, without the replica."""
+        await self._fetch(WRITE, *columns, self._replica)
 
     async def count_replies(self, counts: dict[tuple[UUID, UUID], tuple[int, datetime]]) -> None:
         """(room, root) → how many more replies, and when the last was written."""
@@ -321,6 +336,15 @@ class SendStore:
             [room for room, _, _ in wrote],
             [root for _, root, _ in wrote],
             [user for _, _, user in wrote],
+        )
+
+    async def carry(self, images: Sequence[tuple[UUID, UUID, UUID]]) -> None:
+        """(room, message, image) of messages with images."""
+        await self._fetch(
+            CARRY,
+            [room for room, _, _ in images],
+            [message for _, message, _ in images],
+            [image for _, _, image in images],
         )
 
     async def fan_out(self, messages: Sequence[tuple[UUID, UUID]]) -> None:

@@ -9,8 +9,10 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from parley_messages.store.sealing import Sealing
 from parley_messages.store.timeline import COLUMNS
 from parley_shared.ids import room_stream, user_stream
+from parley_shared.telemetry import current
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,9 @@ class UserEntry:
 class StreamQueries:
     """Locks: rooms by id, then user streams by id, never back."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, sealing: Sealing) -> None:
         self._connection = connection
+        self._sealing = sealing
 
     async def append_room(
         self,
@@ -57,7 +60,7 @@ class StreamQueries:
         await self._connection.execute(
             "WITH logged AS (INSERT INTO messages.events (stream, seq, at, kind, actor, meta, message_id, rev)"
             " VALUES ($1, $2, $3, $4, $5, $6, $7, $8))"
-            " INSERT INTO messages.outbox (stream, from_seq, to_seq, kinds) VALUES ($1, $2, $2, ARRAY[$4])",
+            " INSERT INTO messages.outbox (stream, from_seq, to_seq, kinds, trace) VALUES ($1, $2, $2, ARRAY[$4], $9)",
             room_stream(room_id),
             row[0],
             row[1],
@@ -66,6 +69,7 @@ class StreamQueries:
             meta,
             message_id,
             rev,
+            current(),
         )
         return Appended(row[0], row[1])
 
@@ -122,8 +126,8 @@ class StreamQueries:
                 FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::text[], $5::uuid[], $6::uuid[], $7::text[])
                     AS w (stream, seq, at, kind, actor, message_id, meta)
             )
-            INSERT INTO messages.outbox (stream, from_seq, to_seq, kinds)
-            SELECT stream, min(seq), max(seq), array_agg(DISTINCT kind)
+            INSERT INTO messages.outbox (stream, from_seq, to_seq, kinds, trace)
+            SELECT stream, min(seq), max(seq), array_agg(DISTINCT kind), $8
             FROM unnest($1::text[], $2::bigint[], $4::text[]) AS w (stream, seq, kind) GROUP BY stream
             """,
             [user_stream(entry.user_id) for entry in entries],
@@ -133,6 +137,7 @@ class StreamQueries:
             [entry.actor for entry in entries],
             [entry.message_id for entry in entries],
             [msgspec.json.encode(entry.meta).decode() for entry in entries],
+            current(),
         )
         return appended
 
@@ -155,7 +160,7 @@ class StreamQueries:
 
     async def events(self, stream: str, room_id: UUID | None, after: int, upto: int, limit: int) -> list[Any]:
         """Rows with after < seq ≤ upto, beside today's state of the message that each is about."""
-        return list(
+        return await self._sealing.messages(
             await self._connection.fetch(
                 f"""
                 SELECT e.seq, e.at, e.kind, e.actor, e.message_id, e.meta, {COLUMNS}

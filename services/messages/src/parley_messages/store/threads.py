@@ -5,18 +5,20 @@ from uuid import UUID
 
 import asyncpg
 
+from parley_messages.store.sealing import Sealing
 from parley_messages.store.timeline import COLUMNS, FROM, SEEN
 
 
 class ThreadQueries:
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, sealing: Sealing) -> None:
         self._connection = connection
+        self._sealing = sealing
 
     async def replies(
         self, room_id: UUID, everything: bool, user_id: UUID, root_id: UUID, after: int, limit: int
     ) -> list[Any]:
         """Replies with a greater seq that the user may see, the oldest first."""
-        return list(
+        return await self._sealing.messages(
             await self._connection.fetch(
                 f"SELECT {COLUMNS} {FROM} WHERE m.room_id = $1 AND m.thread_root_id = $4 AND m.seq > $5 AND {SEEN}"
                 " ORDER BY m.seq LIMIT $6",

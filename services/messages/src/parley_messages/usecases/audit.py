@@ -11,9 +11,8 @@ from parley_messages.store import Database
 from parley_messages.store.audit import NOBODY
 from parley_shared.audit import Signer, exported, heads, shown
 from parley_shared.contracts import audit as contract
-from parley_shared.contracts.auth import AdminRequest
 from parley_shared.cursors import checked_limit, read_cursor, write_cursor
-from parley_shared.errors import Code, Refused, unavailable
+from parley_shared.errors import unavailable
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -33,7 +32,7 @@ class Audit:
         last = None
         if command.cursor is not None:
             last = read_cursor(command.cursor, question, tuple[Instant, UUID, int])
-        await self._office(command)
+        await self._auth.demand_admin(command)
         async with self._database.snapshot() as store:
             rows = await store.audit.page(
                 room_id=command.room_id,
@@ -61,7 +60,7 @@ class Audit:
         after: UUID | None = None
         if command.cursor is not None:
             (after,) = read_cursor(command.cursor, question, tuple[UUID])
-        await self._office(command)
+        await self._auth.demand_admin(command)
         async with self._database.snapshot() as store:
             at, rows = await store.audit.heads(command.room_id, command.since, command.until, after, limit + 1)
         more = len(rows) > limit
@@ -84,7 +83,7 @@ class Audit:
         after = (NOBODY, 0)
         if command.cursor is not None:
             after = read_cursor(command.cursor, "entries", tuple[UUID, int])
-        await self._office(command)
+        await self._auth.demand_admin(command)
         async with self._database.snapshot() as store:
             rows = await store.audit.run(command.room_id, command.since, command.until, after, limit + 1)
         items = [exported("rooms", str(row["room_id"]), row) for row in rows[:limit]]
@@ -92,7 +91,3 @@ class Audit:
             return contract.ExportedEntries(items=items)
         final = rows[limit - 1]
         return contract.ExportedEntries(items=items, next=write_cursor("entries", final["room_id"], final["n"]))
-
-    async def _office(self, command: AdminRequest) -> None:
-        if command.actor.role != "admin" or await self._auth.confirm(command.actor, command.token) != "admin":
-            raise Refused(Code.FORBIDDEN, "Only an admin may do this.")

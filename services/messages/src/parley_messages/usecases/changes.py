@@ -15,6 +15,7 @@ from parley_shared.contracts.frames import AnyEventBody, NotificationKind
 from parley_shared.contracts.messages import Room
 from parley_shared.errors import not_found
 from parley_shared.ids import new_id, room_stream, user_stream
+from parley_shared.telemetry import current
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,7 @@ class Changes:
         for entry, row in zip(entries, appended, strict=True):
             body = user_event(entry.kind, row.at, entry.actor, entry.meta)
             framed = render(user_stream(entry.user_id), row.seq, body)
-            self._committed.append(Committed("user", entry.user_id, row.seq, framed))
+            self._committed.append(Committed("user", entry.user_id, row.seq, framed, trace=current()))
         return appended
 
     async def audit(
@@ -220,7 +221,7 @@ class Changes:
         replayable: bool = True,
     ) -> None:
         framed = render(room_stream(room_id), seq, body)
-        self._committed.append(Committed("room", room_id, seq, framed, joined, left, replayable))
+        self._committed.append(Committed("room", room_id, seq, framed, joined, left, replayable, current()))
 
     async def publish(self, publisher: LivePublisher) -> None:
         """After COMMIT."""

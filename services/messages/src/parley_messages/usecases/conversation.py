@@ -140,7 +140,9 @@ class Conversation:
             changes = MessageChanges(store, actor)
             if message["deleted_at"] is None:
                 await changes.deleted(command.room_id, command.message_id, message["rev"] + 1, reason)
-                await changes.audit(command.room_id, "message.deleted", command.message_id, reason)
+                # The trail is not sealed, and a reason may quote; it is kept with the message's revisions.
+                told = None if row["key_version"] else reason
+                await changes.audit(command.room_id, "message.deleted", command.message_id, told)
         await self._tell(changes)
         return Empty()
 

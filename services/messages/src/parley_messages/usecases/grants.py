@@ -7,7 +7,7 @@ from parley_messages.publisher import LivePublisher
 from parley_messages.store import Database
 from parley_messages.usecases.changes import Changes, Notice
 from parley_shared.contracts import moderation as contract
-from parley_shared.errors import Code, Refused, invalid, not_found
+from parley_shared.errors import invalid, not_found
 from parley_shared.ids import new_id
 from parley_shared.limits import ACCESS_MINUTES, REASON_CHARS
 from parley_shared.text import clean
@@ -26,8 +26,7 @@ class Grants:
 
     async def grant(self, command: contract.GrantAccess) -> contract.AccessGrant:
         """For the admin who asks. Raises Refused: FORBIDDEN, NOT_FOUND, INVALID, BAD_TOKEN, TOKEN_EXPIRED."""
-        if await self._auth.confirm(command.actor, command.token) != "admin":
-            raise Refused(Code.FORBIDDEN, "Only an admin may do this.")
+        await self._auth.demand_admin(command)
         if not 1 <= command.minutes <= ACCESS_MINUTES:
             raise invalid(minutes=f"between 1 and {ACCESS_MINUTES}")
         reason = clean(command.reason, field="reason", least=1, most=REASON_CHARS)

@@ -29,6 +29,7 @@ class MessageChanges(Changes):
         await self.store.conversation.edit(
             room_id,
             message_id,
+            rev,
             body,
             actor=author,
             at=row.at,
@@ -45,7 +46,7 @@ class MessageChanges(Changes):
         row = await self.store.streams.append_room(
             room_id, "message.deleted", actor=self.actor, message_id=message_id, rev=rev
         )
-        await self.store.conversation.delete(room_id, message_id, actor=self.actor, reason=reason, at=row.at)
+        await self.store.conversation.delete(room_id, message_id, rev, actor=self.actor, reason=reason, at=row.at)
         self._note(
             room_id,
             row.seq,

@@ -72,7 +72,7 @@ class Notifications:
         wanted = [(row["room_id"], row["message_id"]) for row in rows if row["message_id"] is not None]
         if not wanted:
             return {}
-        rows = await store.notifications.messages(user_id, wanted)
+        rows = await store.timeline.seen_among(wanted, user_id, admin=False)
         return {found.id: found for found in await shown(store, rows, user_id)}
 
     async def read(self, command: contract.ReadNotifications) -> Empty:

@@ -1,5 +1,7 @@
 """Delivered and read positions."""
 
+from prometheus_client import Counter
+
 from parley_messages.domain.access import Action, demand
 from parley_messages.rendering import my_room
 from parley_messages.store import Database
@@ -10,6 +12,8 @@ from parley_shared.contracts.base import Empty
 from parley_shared.errors import invalid
 
 MOST = 1_000
+
+_moved = Counter("parley_positions_moved", "Positions of people in rooms that have grown")
 
 
 class Positions:
@@ -29,6 +33,7 @@ class Positions:
             demand(standing, Action.FOLLOW)
             moved = await store.positions.move([command.room_id], [user_id], [command.seq], [command.seq])
             state = my_room(await store.rooms.mine(user_id, command.room_id))
+        _moved.inc(len(moved))
         await self._receipts.tell(moved)
         return contract.ReadState(read_seq=state.read_seq, unread=state.unread, mentions=state.mentions)
 
@@ -44,5 +49,6 @@ class Positions:
                 [min(max(position.delivered_seq, 0), 2**62) for position in positions],
                 [min(max(position.read_seq, 0), 2**62) for position in positions],
             )
+        _moved.inc(len(moved))
         await self._receipts.tell(moved)
         return Empty()

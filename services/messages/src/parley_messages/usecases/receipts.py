@@ -81,17 +81,21 @@ class Receipts:
             demand(standing, Action.LIST_MEMBERS)
             rows = await store.conversation.recipients(command.room_id, message["message_seq"], message["sender_id"])
             blocked = (await store.blocks.of([viewer])).get(viewer, set())
-        quiet = await self._auth.receipts_off([viewer, *(found["user_id"] for found in rows if found["read"])])
-        recipients = [
-            contract.MessageRecipient(user_id=found["user_id"], state=_state(found, viewer, quiet, blocked))
-            for found in rows
-        ]
+        recipients = await self.as_known_to(viewer, rows, blocked)
         return contract.MessageStatus(
             members=len(recipients),
             delivered=sum(recipient.state != "sent" for recipient in recipients),
             read=sum(recipient.state == "read" for recipient in recipients),
             recipients=recipients if row["member_count"] <= RECIPIENTS_LISTED else None,
         )
+
+    async def as_known_to(self, viewer: UUID, rows: list[Any], blocked: set[UUID]) -> list[contract.MessageRecipient]:
+        """rows: of store.conversation.recipients. blocked: with whom there is a block. Raises Refused: UNAVAILABLE."""
+        quiet = await self._auth.receipts_off([viewer, *(found["user_id"] for found in rows if found["read"])])
+        return [
+            contract.MessageRecipient(user_id=found["user_id"], state=_state(found, viewer, quiet, blocked))
+            for found in rows
+        ]
 
 
 def _state(found: Any, viewer: UUID, quiet: set[UUID], blocked: set[UUID]) -> contract.ReceiptState:

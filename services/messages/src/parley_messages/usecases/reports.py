@@ -78,13 +78,15 @@ class Reports:
             found = await store.reports.get(command.report_id)
             if found is None:
                 raise not_found("report")
-            _, standing = await stand(store, command.actor, found["room_id"], lock=True)
+            row, standing = await stand(store, command.actor, found["room_id"], lock=True)
             if not may(standing, Action.SEE_REPORTS):
                 raise not_found("report")
             if found["resolution"] != resolution:
                 actor = command.actor.user_id
-                await store.reports.resolve(command.report_id, resolution, actor)
-                await Changes(store, actor).audit(found["room_id"], "report.resolved", found["message_id"], resolution)
+                await store.reports.resolve(found, resolution, actor)
+                # The trail is not sealed, and what is said of a sealed message may quote it.
+                told = None if row["key_version"] else resolution
+                await Changes(store, actor).audit(found["room_id"], "report.resolved", found["message_id"], told)
                 found = await store.reports.get(command.report_id)
         return _report(found)
 

@@ -10,6 +10,7 @@ import msgspec
 
 from parley_messages.clients import AuthClient
 from parley_messages.domain.access import Action, demand
+from parley_messages.keys import RoomKey, RoomKeys, reached
 from parley_messages.publisher import LivePublisher
 from parley_messages.rendering import directory_room, my_room, room
 from parley_messages.store import Database, Store
@@ -18,6 +19,7 @@ from parley_messages.usecases.shown import shown
 from parley_messages.usecases.standing import stand
 from parley_shared.contracts import messages as contract
 from parley_shared.contracts.base import Actor, Empty
+from parley_shared.crypto.wrapping import Wrapped
 from parley_shared.cursors import read_cursor, write_cursor
 from parley_shared.errors import Code, Refused, invalid, not_found
 from parley_shared.ids import new_id
@@ -46,21 +48,26 @@ class Rooms:
     """advanced: called after each commit that wrote to the outbox."""
 
     def __init__(
-        self, database: Database, publisher: LivePublisher, auth: AuthClient, advanced: Callable[[], None]
+        self,
+        database: Database,
+        publisher: LivePublisher,
+        auth: AuthClient,
+        advanced: Callable[[], None],
+        keys: RoomKeys,
     ) -> None:
         self._database = database
         self._publisher = publisher
         self._auth = auth
         self._advanced = advanced
+        self._keys = keys
 
     async def create(self, command: contract.CreateRoom) -> contract.RoomAnswer:
         """A new room; the caller is its owner.
 
-        Raises Refused: INVALID, BAD_TEXT, IDEMPOTENCY_MISMATCH.
+        Raises Refused: INVALID, BAD_TEXT, IDEMPOTENCY_MISMATCH, UNAVAILABLE.
         """
-        if command.encryption != "plain":
-            raise invalid(encryption="sealed rooms are not available on this installation")
         room_id = new_id()
+        sealed = await self._first_key(room_id) if command.encryption == "sealed" else None
         values: dict[str, Any] = {
             "id": room_id,
             "kind": "room",
@@ -72,6 +79,7 @@ class Rooms:
             "language": _language(command.language),
             "created_by": command.actor.user_id,
             "direct_key": None,
+            "key_version": 0 if sealed is None else 1,
         }
         actor = command.actor.user_id
         async with self._database.begin() as store:
@@ -81,11 +89,21 @@ class Rooms:
                     return contract.RoomAnswer(room=await self._mine(store, command.actor, known), created=False)
             changes = Changes(store, actor)
             await store.rooms.insert(values)
+            if sealed is not None:
+                await store.keys.add(room_id, 1, sealed[1])
             from_seq = await changes.joined(room_id, actor, "owner")
             await changes.tell_joined(room_id, {actor: from_seq})
             answer = await self._mine(store, command.actor, room_id)
+        if sealed is not None:
+            self._keys.remember(sealed[0])
         await self._tell(changes)
         return contract.RoomAnswer(room=answer, created=True)
+
+    async def _first_key(self, room_id: UUID) -> tuple[RoomKey, Wrapped]:
+        """Of a sealed room. Raises Refused: INVALID where there are none, UNAVAILABLE."""
+        if not self._keys.available:
+            raise invalid(encryption="this installation has no wrapping key, so there are no sealed rooms")
+        return await reached(self._keys.new(room_id, 1))
 
     async def _known(self, store: Store, command: contract.CreateRoom, room_id: UUID) -> UUID | None:
         key = clean(command.idempotency_key or "", field="Idempotency-Key", least=1, most=255)
@@ -128,6 +146,7 @@ class Rooms:
                     "language": "simple",
                     "created_by": actor,
                     "direct_key": key,
+                    "key_version": 0,
                 }
             )
             changes = Changes(store, actor)

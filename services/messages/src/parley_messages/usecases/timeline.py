@@ -14,7 +14,7 @@ from parley_shared.contracts import messages as contract
 from parley_shared.cursors import read_cursor, write_cursor
 from parley_shared.errors import Code, Refused, invalid
 from parley_shared.ids import room_stream, user_stream
-from parley_shared.limits import REPLY_BYTES
+from parley_shared.limits import PAGE_MAX, REPLY_BYTES
 
 Item = TypeVar("Item", bound=msgspec.Struct)
 
@@ -62,6 +62,25 @@ class Timeline:
             found = await seen(store, row, standing, command.message_id)
             [answer] = await shown(store, [found], command.actor.user_id)
         return answer
+
+    async def render(self, command: contract.RenderMessages) -> contract.RenderedMessages:
+        """What search has found, as the caller sees it now: not at all, perhaps. Raises Refused: INVALID above 200."""
+        if len(command.wanted) > PAGE_MAX:
+            raise invalid(wanted=f"at most {PAGE_MAX}")
+        user_id = command.actor.user_id
+        wanted = [(ref.room_id, ref.message_id) for ref in command.wanted]
+        async with self._database.snapshot() as store:
+            rows = await store.timeline.seen_among(wanted, user_id, admin=command.actor.role == "admin")
+            found = {item.id: item for item in await shown(store, rows, user_id) if not item.deleted}
+        items: list[contract.Message | None] = []
+        size = 0
+        for ref in command.wanted:
+            item = found.get(ref.message_id)
+            size += len(msgspec.json.encode(item))
+            if items and size > REPLY_BYTES:
+                break
+            items.append(item)
+        return contract.RenderedMessages(items=items)
 
     async def room_events(self, command: contract.RoomEvents) -> contract.Events:
         """What changed after a seq. Raises Refused: NOT_FOUND, NOT_A_MEMBER, RESYNC below the log's floor."""

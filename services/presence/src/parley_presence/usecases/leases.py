@@ -6,6 +6,7 @@ from uuid import UUID
 
 import structlog
 from msgspec.structs import replace
+from prometheus_client import Counter
 
 from parley_presence.domain import Person, connected, disconnected
 from parley_presence.publisher import Publisher
@@ -21,6 +22,12 @@ MOST = 1_000
 """Connections in one report."""
 
 
+_registered = Counter("parley_leases_registered", "Leases that gateways began")
+_lost = Counter(
+    "parley_leases_lost", "Leases that ran out with sockets under them: a gateway died, or was cut off for too long"
+)
+
+
 class Leases:
     """The verbs `register`, `renew`, `report`, `release`, and what becomes of a lease that has run out."""
 
@@ -34,6 +41,7 @@ class Leases:
         """A new lease. Asked again, it is the same one."""
         async with self._begin() as store:
             await store.register(cmd.lease_id, _stored(cmd.gateway), self._lifetime)
+        _registered.inc()
         return contract.LeaseRegistered(seconds=self._lifetime.total_seconds())
 
     async def renew(self, cmd: contract.LeaseRequest) -> contract.LeaseState:
@@ -86,6 +94,7 @@ class Leases:
             if len(lost) < MOST:
                 await store.end(lease_id)
         if lost:
+            _lost.inc()
             log.warning(
                 "lease.lost",
                 gateway=gateway,

@@ -5,12 +5,12 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from parley_presence.tables import SCHEMA, metadata
+from parley_media.tables import SCHEMA, metadata
 from parley_shared.testing.fixtures import Postgres
 
 
 async def test_the_migrations_make_what_the_tables_say(postgres: Postgres) -> None:
-    await postgres.migrated("presence")
+    await postgres.migrated("media")
     engine = create_async_engine(postgres.admin_url.replace("postgresql://", "postgresql+asyncpg://"))
 
     def differences(connection: Connection) -> list[object]:

@@ -1,0 +1,1 @@
+"""What an installation needs besides the images. Nothing of it runs when the suite does."""

@@ -1,0 +1,1 @@
+"""One module a noun; each method is a verb and owns its transactions."""

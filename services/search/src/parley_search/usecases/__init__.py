@@ -1,0 +1,1 @@
+"""One module per actor's goal; each method is one transaction."""

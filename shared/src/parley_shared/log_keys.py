@@ -1,0 +1,98 @@
+"""Every key that a line of a log may have, and what it means. A key that is not here fails the tests, and so does one that is FORBIDDEN.
+
+Ids are fine: they say which, and to nobody who. What people write or are called is not, and what lets somebody in is not either.
+Texts of clients' programs (what they are, why they went) are kept short, and are said to be such here.
+"""
+
+from typing import Final
+
+ALWAYS: Final = {
+    "event": "What happened: `<subject>.<what>`. The table below has them all; lines of libraries have a sentence there.",
+    "level": "`debug`, `info`, `warning` (it goes on, and somebody may want to know), `error` (a bug, or something that an operator has to mend), `critical` (the process ends).",
+    "timestamp": "When, in UTC.",
+    "service": "Whose process.",
+    "instance": "Which replica.",
+    "trace_id": "The trace that this is part of, if it is recorded.",
+    "request_id": "The HTTP request for which it is done, as its answer said; in whichever service.",
+    "connection_id": "The WebSocket for which it is done; in whichever service.",
+    "exception": "The trace of a bug, without values.",
+}
+"""What lines have by themselves."""
+
+KEYS: Final = {
+    "after": "From where on it was to be read.",
+    "before": "The epoch until now.",
+    "bucket": "Of S3.",
+    "bytes": "Of a file: how many.",
+    "client": "The client's program, as it calls itself: 64 characters at most.",
+    "closed": "Ends of sockets in a report.",
+    "code": "Of a refusal, of a close frame, of S3's answer.",
+    "connections": "Sockets: how many.",
+    "count": "How many.",
+    "counts": "How many of each kind.",
+    "cursor": "A number in a list of changes.",
+    "detail": "The sentence of a refusal.",
+    "device_id": "As the client chose it: 64 characters at most.",
+    "ends_not_logged": "Ends of sockets that are not in the connection log, since presence was away for too long.",
+    "erasure_id": "Of an account that is being erased.",
+    "error": "An error's kind and words, without values of the database.",
+    "exc_info": "Becomes `exception`.",
+    "gateway": "The instance of a gateway.",
+    "head": "The newest seq of a stream.",
+    "image_id": "Of an image.",
+    "ip_prefix": "The network of a client: /24, or /48 of IPv6.",
+    "job": "The periodic work.",
+    "kept": "Whether it waits for the next try.",
+    "kind": "Of a frame, an image, a reading.",
+    "last": "The newest seq that a hub has.",
+    "last_close": "With which code the client's socket before this one ended, as it says.",
+    "last_close_reason": "Why, as the client's program says: 123 characters at most.",
+    "lease_id": "Of a gateway's lease with presence.",
+    "message_id": "Of a message.",
+    "messages": "How many.",
+    "missing": "What is not there, or how much.",
+    "now": "The epoch from now on.",
+    "object": "In S3: its name there, which is random.",
+    "objects": "In S3: how many, or the first of them.",
+    "opened": "Beginnings of sockets in a report.",
+    "operation": "What S3 was asked for.",
+    "outcome": "How a resume went, worst first: resync, gone, recovered, current; none.",
+    "outcomes": "How many came.",
+    "partitions": "Of the log of events: how many.",
+    "people": "How many.",
+    "pid": "Of a process.",
+    "published": "Public keys in the JWK set.",
+    "queue_peak": "Bytes that waited for a client at most.",
+    "bytes_in": "That came from a client.",
+    "bytes_out": "That were written to a client.",
+    "reason": "Why. Of a socket that a client has closed it is the client's word: 123 bytes at most.",
+    "replayed_bytes": "Of events that were missed.",
+    "revision": "Of a schema.",
+    "room_id": "Of a room.",
+    "route": "Which call of the API, without its values.",
+    "rows": "How many.",
+    "seconds": "How long.",
+    "sends": "Messages in a batch.",
+    "session_id": "Of a sign-in.",
+    "side": "Who closed a socket: client, server, network.",
+    "status": "Of an HTTP answer.",
+    "store": "The service that erases.",
+    "stream": "`room:<id>` or `user:<id>`.",
+    "streams": "How many, or how many of each status.",
+    "stray": "Objects that no row knows: how many.",
+    "subject": "Of NATS.",
+    "upload_id": "Of an upload.",
+    "use_from": "From when on a signing key signs.",
+    "user_agent": "The client's program, as its HTTP header says: 200 characters at most.",
+    "user_id": "Of an account.",
+    "version": "The release.",
+    "versions": "Of a room's key: how many.",
+    "wrapped_by": "The id of a wrapping key.",
+    "where": "The place of something sealed: ids.",
+}
+
+FORBIDDEN: Final = (
+    "address", "authorization", "body", "cookie", "display", "email", "name", "names", "password", "query", "reaction", "secret",
+    "text", "token", "topic", "url", "username",
+)  # fmt: skip
+"""Words that no key may be, nor have as a part: what people say, what they are called, where they are, what opens doors."""
