@@ -1,0 +1,69 @@
+/** Calls for attention outside the page: its title and icon, and the browser's notifications if one has asked for them. */
+
+import type { Notification as ParleyNotification } from "@parley/client";
+import type { Store } from "../store/store.ts";
+import { t } from "./i18n.svelte.ts";
+import { preferences } from "./preferences.svelte.ts";
+import { personName, roomName } from "./roomnames.ts";
+import { paths, router } from "./router.svelte.ts";
+import { watched } from "./watched.ts";
+
+const ICON = "/icon.svg";
+const ICON_NEW = "/icon-new.svg";
+
+/** Runs for as long as somebody is signed in; call it while a component is set up. */
+export function callForAttention(store: Store): void {
+  $effect(() => {
+    const { unread, mentions } = watched(store.rooms).totals;
+    const count = mentions > 0 ? `(${mentions}) ` : unread > 0 ? "• " : "";
+    const shown = store.rooms.get(currentRoom() ?? "");
+    document.title = `${count}${shown === undefined ? "" : `${roomName(store, shown)} · `}Parley`;
+    setIcon(mentions > 0 ? ICON_NEW : ICON);
+  });
+  store.hooks.notified = notification => void announce(store, notification);
+  $effect(() => () => {
+    document.title = "Parley";
+    setIcon(ICON);
+  });
+}
+
+function currentRoom(): string | null {
+  const { route } = router;
+  return route.name === "room" || route.name === "thread" ? route.roomId : null;
+}
+
+function setIcon(href: string): void {
+  const link = document.querySelector<HTMLLinkElement>('link[rel="icon"]');
+  if (link !== null && link.getAttribute("href") !== href) link.href = href;
+}
+
+async function announce(store: Store, notification: ParleyNotification): Promise<void> {
+  if (!preferences.desktopNotifications || globalThis.Notification?.permission !== "granted") return;
+  if (document.hasFocus() && notification.room_id === store.shownRoom) return;
+  const { actor_id, room_id, message_id, thread_root_id } = notification;
+  const room = store.rooms.get(room_id);
+  const who = actor_id === null ? "" : personName(store, actor_id);
+  const title = t(`notifications.kind_${notification.kind}`, {
+    who,
+    room: room === undefined ? "" : roomName(store, room),
+  });
+  let body = "";
+  // Sealed content shall not lie about in the system's list of notifications.
+  if (message_id !== null && room?.encryption === "plain") {
+    const message = store.timeline(room_id).get(message_id) ?? (await store.timeline(room_id).refresh(message_id));
+    body = message?.body?.slice(0, 200) ?? "";
+  }
+  // All tabs hear of it; the same tag makes one notification of them.
+  const shown = new Notification(title, { body, tag: notification.id, icon: ICON });
+  shown.onclick = () => {
+    window.focus();
+    shown.close();
+    if (message_id === null) router.go(paths.room(room_id));
+    else
+      router.go(
+        thread_root_id === null
+          ? paths.message(room_id, message_id)
+          : paths.thread(room_id, thread_root_id, message_id),
+      );
+  };
+}

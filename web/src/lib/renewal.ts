@@ -1,0 +1,21 @@
+/** Gateways that were replaced serve another build, whose parts have other names: then the page is loaded again, and goes on where it was. */
+
+const KEY = "parley.renewed";
+/** A part that is missing for another reason is still missing after it. */
+const AGAIN_MS = 60_000;
+
+export function renewWhenOutdated(): void {
+  addEventListener("vite:preloadError", () => void renew());
+}
+
+async function renew(): Promise<void> {
+  try {
+    if (Date.now() - Number(sessionStorage.getItem(KEY)) < AGAIN_MS) return;
+    // Without a server a page that lacks a part is better than none.
+    if (!(await fetch("/", { method: "HEAD", cache: "no-store" })).ok) return;
+    sessionStorage.setItem(KEY, String(Date.now()));
+    location.reload();
+  } catch {
+    // Nobody answers, or nothing can be remembered: the view says that it could not be loaded, and can be tried again.
+  }
+}

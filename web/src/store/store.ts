@@ -1,0 +1,425 @@
+/** Everything that the page shows of the server's state, kept true by events. */
+
+import {
+  type AnyEvent,
+  type Client,
+  each,
+  type Image,
+  type Me,
+  type Message,
+  type MyRoom,
+  type Notification,
+  ParleyError,
+  roomOf,
+} from "@parley/client";
+import { Blocks } from "./blocks.ts";
+import type { Cache, Remembered, StoredWindow } from "./cache.ts";
+import { Presences, Receipts, Typing } from "./facts.ts";
+import { Members } from "./members.ts";
+import { Notifications } from "./notifications.ts";
+import { People } from "./people.ts";
+import { RoomList } from "./rooms.ts";
+import { Run } from "./run.ts";
+import { Thread } from "./thread.ts";
+import { Timeline } from "./timeline.ts";
+import { Topic } from "./topic.ts";
+
+const SAVE_MS = 1_000;
+/** Messages that are kept of a room between visits, and of one that nobody looks at. */
+const KEPT = 100;
+/** Rooms whose messages are kept in memory, and on disk. */
+const MOST_ROOMS = 40;
+const MOST_PEOPLE = 500;
+const DELIVERED_MS = 300;
+
+/** Oneself. */
+export class Myself extends Topic {
+  readonly id: string;
+  #me: Me | null;
+
+  constructor(id: string, me: Me | null) {
+    super();
+    this.id = id;
+    this.#me = me;
+  }
+
+  /** Null until the first answer, if nothing was kept. */
+  get value(): Me | null {
+    return this.#me;
+  }
+
+  take(me: Me): void {
+    if (this.#me !== null && me.rev < this.#me.rev) return;
+    this.#me = me;
+    this.changed();
+  }
+}
+
+/** What the store tells besides its topics. */
+export interface StoreHooks {
+  /** Something for which one wants to be called. */
+  notified?(notification: Notification): void;
+  /** One is no longer in that room. */
+  left?(room: MyRoom): void;
+}
+
+export class Store {
+  readonly me: Myself;
+  readonly rooms: RoomList;
+  readonly people: People;
+  readonly presences: Presences;
+  readonly typing = new Typing();
+  readonly receipts = new Receipts();
+  readonly notifications: Notifications;
+  readonly blocks: Blocks;
+  readonly client: Client;
+  /** One's own images of this visit: shown while the message that carries them is under way. */
+  readonly uploads = new Map<string, Image>();
+  /** Message id → client_msg_id of those sent in this visit: the same line on the screen before and after. */
+  readonly echoes = new Map<string, string>();
+  hooks: StoreHooks = {};
+  readonly #cache: Cache;
+  /** The most recently opened last. */
+  readonly #timelines = new Map<string, Timeline>();
+  readonly #members = new Map<string, Members>();
+  /** The one that is looked at. */
+  #thread: Thread | null = null;
+  #shownRoom: string | null = null;
+  readonly #dirty = new Set<string>();
+  readonly #gone = new Set<string>();
+  readonly #delivered = new Map<string, number>();
+  readonly #stops: (() => void)[] = [];
+  #saving: ReturnType<typeof setTimeout> | undefined;
+  #delivering: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(client: Client, cache: Cache, remembered: Remembered) {
+    const { userId, me, rooms, users, windows } = remembered;
+    const { api } = client;
+    this.client = client;
+    this.#cache = cache;
+    this.me = new Myself(userId, me);
+    this.rooms = new RoomList(userId, rooms);
+    this.people = new People(api, users);
+    this.presences = new Presences(userId, client, api.presence);
+    this.notifications = new Notifications(api);
+    this.blocks = new Blocks(api.users);
+    for (const { room_id, messages, older } of windows) {
+      this.#timelines.set(room_id, new Timeline(room_id, userId, api, new Run(messages, { older, newer: false })));
+    }
+    this.#listen();
+  }
+
+  #listen(): void {
+    const { client } = this;
+    this.#stops.push(
+      client.on("ready", frame => {
+        this.me.take(frame.user);
+        for (const id of this.rooms.ready(frame)) this.#leave(id);
+        if (frame.more_rooms) void this.#restOfRooms();
+        // Whose stream was not named in the resume goes on from its head, and what is kept of it may have holes.
+        const standings = frame.streams;
+        for (const [id, timeline] of this.#timelines) {
+          if (standings[`room:${id}`] === undefined && timeline.live !== null)
+            void timeline.resync(id === this.#shownRoom);
+        }
+        this.presences.refresh();
+        void quietly(() => this.blocks.load());
+        if (this.notifications.all !== null) void this.notifications.load();
+        this.#save();
+      }),
+      client.on("event", ({ stream, seq, event }) => this.#event(stream, seq, event)),
+      client.on("resync", ({ stream }) => void this.#resync(roomOf(stream))),
+      client.on("gone", ({ stream }) => this.#leave(roomOf(stream) ?? "")),
+      client.on("typing", frame => this.typing.take(frame)),
+      client.on("presence", frame => this.presences.take(frame)),
+      client.on("receipt", frame => {
+        if (frame.user_id === this.me.id) this.#ownReading(frame.room_id, frame.read_seq);
+        else this.receipts.take(frame);
+      }),
+      client.on("sent", ({ entry, ack }) => {
+        const media = (entry.media_ids ?? []).flatMap(id => this.uploads.get(id) ?? []);
+        this.echoes.set(ack.message_id, entry.client_msg_id);
+        this.#timelines.get(entry.room_id)?.sent(entry, ack, media);
+        if (this.#thread?.roomId === entry.room_id) this.#thread.sent(entry, ack, media);
+      }),
+      client.state.subscribe(state => {
+        if (state.name === "live" || state.name === "idle") return;
+        this.typing.clear();
+        this.presences.clear();
+      }),
+    );
+  }
+
+  // -- what views ask for
+
+  /** The messages of a room; `open` it to have them read. */
+  timeline(roomId: string): Timeline {
+    const found = this.#timelines.get(roomId) ?? new Timeline(roomId, this.me.id, this.client.api);
+    this.#timelines.delete(roomId);
+    this.#timelines.set(roomId, found);
+    for (const [id, old] of this.#timelines) {
+      if (this.#timelines.size <= MOST_ROOMS) break;
+      old.close();
+      this.#timelines.delete(id);
+      this.#members.delete(id);
+      this.#gone.add(id);
+    }
+    return found;
+  }
+
+  /** As `timeline`, of a room whose messages are there already. */
+  loaded(roomId: string): Timeline | undefined {
+    return this.#timelines.get(roomId);
+  }
+
+  members(roomId: string): Members {
+    const found = this.#members.get(roomId) ?? new Members(roomId, this.client.api);
+    this.#members.set(roomId, found);
+    return found;
+  }
+
+  /** A thread that is looked at from now on, instead of the one before. */
+  thread(roomId: string, rootId: string): Thread {
+    if (this.#thread?.roomId !== roomId || this.#thread.rootId !== rootId) {
+      this.#thread = new Thread(roomId, rootId, this.me.id, this.client.api);
+      void this.#thread.load();
+    }
+    return this.#thread;
+  }
+
+  closeThread(): void {
+    this.#thread = null;
+  }
+
+  /** Which room is on the screen; null for none. */
+  show(roomId: string | null): void {
+    if (this.#shownRoom !== null && this.#shownRoom !== roomId) this.#timelines.get(this.#shownRoom)?.trim(KEPT);
+    this.#shownRoom = roomId;
+  }
+
+  get shownRoom(): string | null {
+    return this.#shownRoom;
+  }
+
+  /** One has seen everything up to here. */
+  read(roomId: string, seq: number): void {
+    const room = this.rooms.get(roomId);
+    if (room === undefined || seq <= room.read_seq) return;
+    this.client.read(roomId, seq);
+    this.#ownReading(roomId, seq);
+  }
+
+  /** Asks how far others are with one's newest messages, until one is found that all have read. */
+  async askStatus(roomId: string, messages: readonly { id: string; seq: number }[]): Promise<void> {
+    for (const { id, seq } of messages) {
+      if (!this.receipts.wants(id)) continue;
+      try {
+        const status = await this.client.api.messages.status(roomId, id);
+        this.receipts.status(roomId, id, seq, status);
+        if (status.read >= status.members) return;
+      } catch {
+        return;
+      }
+    }
+  }
+
+  /** A message as the server's answer to a change told it. */
+  takeMessage(message: Message): void {
+    this.#timelines.get(message.room_id)?.take(message);
+    if (this.#thread?.roomId === message.room_id) this.#thread.take(message);
+  }
+
+  /** Joins, creates, adds: the room as the server's answer told it is there at once. */
+  take(room: MyRoom): void {
+    this.rooms.take([room]);
+    this.#save();
+  }
+
+  close(): void {
+    this.saveNow();
+    for (const stop of this.#stops.splice(0)) stop();
+    for (const timeline of this.#timelines.values()) timeline.close();
+    clearTimeout(this.#saving);
+    clearTimeout(this.#delivering);
+    this.typing.clear();
+    this.people.close();
+    this.presences.close();
+  }
+
+  // -- events
+
+  #event(stream: string, seq: number, event: AnyEvent): void {
+    const roomId = roomOf(stream);
+    if (roomId === null) this.#ownEvent(event);
+    else this.#roomEvent(roomId, seq, event);
+    this.#save();
+  }
+
+  #roomEvent(roomId: string, seq: number, event: AnyEvent): void {
+    this.rooms.apply(roomId, seq, event);
+    const timeline = this.#timelines.get(roomId);
+    timeline?.apply(seq, event);
+    if (roomId !== this.#shownRoom) timeline?.trim(2 * KEPT);
+    this.#members.get(roomId)?.apply(seq, event);
+    if (this.#thread?.roomId === roomId) this.#thread.apply(seq, event);
+    this.#dirty.add(roomId);
+    if (event.kind === "message.created") {
+      this.typing.stop(roomId, event.message.sender_id);
+      if (event.message.sender_id !== this.me.id) this.#deliver(roomId, seq);
+    } else if (event.kind === "room.deleted") this.#leave(roomId);
+    else if (event.kind === "room.restored") void this.#readRoom(roomId);
+  }
+
+  #ownEvent(event: AnyEvent): void {
+    switch (event.kind) {
+      case "room.joined":
+        this.#timelines.delete(event.room_id);
+        this.#members.delete(event.room_id);
+        void this.#readRoom(event.room_id);
+        break;
+      case "room.left":
+        this.#leave(event.room_id);
+        break;
+      case "notification.created": {
+        const { notification } = event;
+        this.notifications.add(notification);
+        const isShown = notification.room_id === this.#shownRoom && document.hasFocus();
+        if (notification.message_id !== null && !isShown) this.rooms.notified(notification.room_id);
+        this.hooks.notified?.(notification);
+        break;
+      }
+      case "notification.read":
+        this.notifications.readUpTo(event.up_to);
+        void this.#restOfRooms();
+        break;
+      case "account.updated":
+        void this.#readMe();
+        break;
+    }
+  }
+
+  #ownReading(roomId: string, seq: number): void {
+    const room = this.rooms.get(roomId);
+    if (room === undefined) return;
+    const run = this.#timelines.get(roomId)?.live;
+    const later = run?.spans(seq)
+      ? { unread: run.messages.filter(message => message.seq > seq && message.sender_id !== this.me.id).length }
+      : null;
+    this.rooms.read(roomId, seq, later);
+    this.#save();
+    if (seq >= room.head) this.notifications.roomRead(roomId);
+    else if (later === null) void this.#readRoom(roomId);
+  }
+
+  /** One device has it; said now and then rather than for each. */
+  #deliver(roomId: string, seq: number): void {
+    this.#delivered.set(roomId, seq);
+    this.#delivering ??= setTimeout(() => {
+      this.#delivering = undefined;
+      for (const [id, at] of this.#delivered) this.client.delivered(id, at);
+      this.#delivered.clear();
+    }, DELIVERED_MS);
+  }
+
+  async #resync(roomId: string | null): Promise<void> {
+    if (roomId === null) {
+      await Promise.all([
+        this.#readMe(),
+        this.#restOfRooms(),
+        this.notifications.all === null ? null : this.notifications.load(),
+      ]);
+      return;
+    }
+    this.#gone.add(roomId);
+    this.#save();
+    const members = this.#members.get(roomId);
+    const work = [
+      this.#timelines.get(roomId)?.resync(roomId === this.#shownRoom),
+      members?.load(true),
+      this.#readRoom(roomId),
+    ];
+    if (this.#thread?.roomId === roomId) work.push(this.#thread.load());
+    await Promise.all(work);
+  }
+
+  #leave(roomId: string): void {
+    const room = this.rooms.get(roomId);
+    this.rooms.remove(roomId);
+    this.#timelines.get(roomId)?.close();
+    this.#timelines.delete(roomId);
+    this.#members.delete(roomId);
+    this.#gone.add(roomId);
+    this.#save();
+    if (room !== undefined) this.hooks.left?.(room);
+  }
+
+  // -- reading
+
+  async #readMe(): Promise<void> {
+    await quietly(async () => this.me.take(await this.client.api.users.me()));
+  }
+
+  async #readRoom(roomId: string): Promise<void> {
+    await quietly(async () => {
+      const room = await this.client.api.rooms.get(roomId);
+      // Without a role it is the directory's view of a room that one is not in.
+      if ("role" in room) this.rooms.take([room]);
+    });
+  }
+
+  async #restOfRooms(): Promise<void> {
+    await quietly(async () => {
+      const rooms: MyRoom[] = [];
+      for await (const room of each(of => this.client.api.rooms.list({ limit: 200, ...of }))) rooms.push(room);
+      this.rooms.take(rooms, true);
+    });
+  }
+
+  // -- keeping
+
+  #save(): void {
+    this.#saving ??= setTimeout(() => this.saveNow(), SAVE_MS);
+  }
+
+  /** At once, as before the page goes away. */
+  saveNow(): void {
+    clearTimeout(this.#saving);
+    this.#saving = undefined;
+    const positions = this.client.positions;
+    if (positions === null) return;
+    const windows: StoredWindow[] = [];
+    for (const roomId of this.#dirty) {
+      const run = this.#timelines.get(roomId)?.live;
+      const seq = positions.at[`room:${roomId}`];
+      if (run == null || seq === undefined) continue;
+      const messages = run.messages.slice(-KEPT);
+      windows.push({ room_id: roomId, epoch: positions.epoch, seq, older: run.older || run.length > KEPT, messages });
+      this.#gone.delete(roomId);
+    }
+    const kept = {
+      me: this.me.value,
+      rooms: [...this.rooms.all],
+      users: this.people.all.slice(-MOST_PEOPLE),
+      epoch: positions.epoch,
+      userSeq: positions.at[`user:${this.me.id}`] ?? null,
+    };
+    void this.#cache.save(kept, windows, [...this.#gone]);
+    this.#dirty.clear();
+    this.#gone.clear();
+  }
+
+  /** Its messages were read: they are to be kept. */
+  touched(roomId: string): void {
+    this.#dirty.add(roomId);
+    this.#save();
+  }
+}
+
+/** In the background: what cannot be read now stays as it is, and the next event or connection tries again. */
+async function quietly(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof ParleyError)) throw error;
+  }
+}

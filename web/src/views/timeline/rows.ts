@@ -1,0 +1,89 @@
+/** The lines of a timeline: messages with what stands between them. */
+
+import type { Message, OutboxEntry } from "@parley/client";
+
+export type Row =
+  | { kind: "start"; key: string }
+  | { kind: "day"; key: string; at: Date }
+  | { kind: "new"; key: string }
+  | { kind: "message"; key: string; message: Message; grouped: boolean }
+  | { kind: "entry"; key: string; entry: OutboxEntry; grouped: boolean };
+
+export interface RowsOf {
+  messages: readonly Message[];
+  entries: readonly OutboxEntry[];
+  me: string;
+  /** The first message is the first of all. */
+  fromStart: boolean;
+  /** Above the first message of others beyond this seq stands the line that says "new". */
+  readSeq: number | null;
+  /** Message id → client_msg_id of what was sent in this visit. */
+  echoes: ReadonlyMap<string, string>;
+}
+
+/** Messages of one person within so long belong together. */
+const GROUP_MS = 5 * 60_000;
+
+export function rowsOf({ messages, entries, me, fromStart, readSeq, echoes }: RowsOf): Row[] {
+  const rows: Row[] = fromStart ? [{ kind: "start", key: "start" }] : [];
+  let day = "";
+  let sender = "";
+  let at = 0;
+  let isNew = readSeq === null;
+
+  const begin = (id: string, time: number): boolean => {
+    const date = new Date(time);
+    const key = `${date.getFullYear()}-${date.getMonth() + 1}-${date.getDate()}`;
+    if (key !== day) {
+      rows.push({ kind: "day", key: `day:${key}`, at: date });
+      day = key;
+      sender = "";
+    }
+    const grouped = id === sender && time - at < GROUP_MS;
+    sender = id;
+    at = time;
+    return grouped;
+  };
+
+  for (const message of messages) {
+    let grouped = begin(message.sender_id, Date.parse(message.created_at));
+    if (!isNew && message.seq > (readSeq ?? 0) && message.sender_id !== me) {
+      isNew = true;
+      rows.push({ kind: "new", key: "new" });
+      grouped = false;
+    }
+    rows.push({
+      kind: "message",
+      key: echoes.get(message.id) ?? message.id,
+      message,
+      grouped: grouped && !message.deleted,
+    });
+    if (message.deleted) sender = "";
+  }
+  const shown = new Set(rows.map(({ key }) => key));
+  const last = messages.slice(-entries.length - 5);
+  for (const entry of entries) {
+    if (shown.has(entry.client_msg_id) || isThere(entry, last, me, echoes)) continue;
+    const grouped = begin(me, entry.created_at);
+    rows.push({ kind: "entry", key: entry.client_msg_id, entry, grouped });
+  }
+  return rows;
+}
+
+/** A message's event may overtake its ack: then it is there already, and its entry need not be shown for that moment. */
+function isThere(
+  entry: OutboxEntry,
+  last: readonly Message[],
+  me: string,
+  echoes: ReadonlyMap<string, string>,
+): boolean {
+  if (entry.state !== "sending") return false;
+  const body = entry.body.normalize("NFC");
+  return last.some(
+    message =>
+      message.sender_id === me &&
+      message.body === body &&
+      !echoes.has(message.id) &&
+      Date.parse(message.created_at) >= entry.created_at - GROUP_MS / 5,
+  );
+}

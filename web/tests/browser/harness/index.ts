@@ -1,0 +1,3 @@
+export * from "./people.ts";
+export * from "./picture.ts";
+export * from "./visitor.ts";

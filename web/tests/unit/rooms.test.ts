@@ -1,0 +1,102 @@
+/** What one has read, what waits, and in which order rooms stand. */
+
+import type { AnyEvent, MyRoom } from "@parley/client";
+import { expect, test } from "vitest";
+import { RoomList } from "../../src/store/rooms.ts";
+import { ME, ModelRoom } from "./model.ts";
+
+const roomOf = (id: string, more: Partial<MyRoom> = {}): MyRoom => ({
+  id,
+  kind: "room",
+  name: id,
+  topic: "",
+  visibility: "public",
+  encryption: "plain",
+  history: "all",
+  language: "english",
+  slow_mode_s: 0,
+  rev: 1,
+  created_by: ME,
+  created_at: "2026-11-30T09:00:00Z",
+  role: "member",
+  from_seq: 1,
+  head: 0,
+  read_seq: 0,
+  unread: 0,
+  mentions: 0,
+  member_count: 2,
+  ...more,
+});
+
+function said(sender: string, body = "text", root: string | null = null): AnyEvent {
+  const room = new ModelRoom();
+  if (root !== null) room.say(ME, "root");
+  room.say(sender, body, root);
+  return room.events.at(-1) as AnyEvent;
+}
+
+const ready = (...rooms: MyRoom[]) => ({ rooms, more_rooms: false });
+
+test("messages of others count once, also when they are told again", () => {
+  const list = new RoomList(ME);
+  list.ready(ready(roomOf("a", { head: 4, read_seq: 3, unread: 1 })));
+  // Replayed: the room's state counts it already.
+  list.apply("a", 4, said("ann"));
+  expect(list.get("a")?.unread).toBe(1);
+  list.apply("a", 5, said("ann"));
+  list.apply("a", 5, said("ann"));
+  expect(list.get("a")).toMatchObject({ unread: 2, head: 5 });
+});
+
+test("replies do not count as unread in the room", () => {
+  const list = new RoomList(ME);
+  list.ready(ready(roomOf("a")));
+  list.apply("a", 1, said("ann", "reply", "m1"));
+  expect(list.get("a")).toMatchObject({ unread: 0, head: 1 });
+});
+
+test("writing reads the room, and so does reading it on another device", () => {
+  const list = new RoomList(ME);
+  list.ready(ready(roomOf("a", { head: 3, read_seq: 0, unread: 3, mentions: 1 }), roomOf("b", { head: 9, unread: 4 })));
+  list.apply("a", 4, said(ME));
+  expect(list.get("a")).toMatchObject({ unread: 0, mentions: 0 });
+  list.read("b", 7, { unread: 1 });
+  expect(list.get("b")).toMatchObject({ unread: 1, read_seq: 7 });
+  list.read("b", 9, null);
+  expect(list.get("b")?.unread).toBe(0);
+  // Positions only grow.
+  list.read("b", 2, { unread: 7 });
+  expect(list.get("b")).toMatchObject({ read_seq: 9, unread: 0 });
+});
+
+test("what was read here is not unread again because the server has not noted it down yet", () => {
+  const list = new RoomList(ME);
+  list.ready(ready(roomOf("a", { head: 5, read_seq: 2, unread: 3, mentions: 1 })));
+  list.read("a", 5, null);
+  list.ready(ready(roomOf("a", { head: 5, read_seq: 2, unread: 3, mentions: 1 })));
+  expect(list.get("a")).toMatchObject({ read_seq: 5, unread: 0, mentions: 0 });
+});
+
+test("the most recently active room stands first, and rooms that are left are gone", () => {
+  const list = new RoomList(ME);
+  list.ready(ready(roomOf("a"), roomOf("b"), roomOf("c")));
+  expect(list.all.map(({ id }) => id)).toEqual(["a", "b", "c"]);
+  list.apply("c", 1, said("ann"));
+  expect(list.all.map(({ id }) => id)).toEqual(["c", "a", "b"]);
+  expect(list.ready(ready(roomOf("a"), roomOf("c", { head: 1 })))).toEqual(["b"]);
+  expect(list.all.map(({ id }) => id)).toEqual(["c", "a"]);
+});
+
+test("changes of a room apply by the greatest rev", () => {
+  const list = new RoomList(ME);
+  list.ready(ready(roomOf("a", { head: 2, rev: 3, name: "new" })));
+  const { id, kind, topic, visibility, encryption, history, language, slow_mode_s, created_by, created_at } =
+    roomOf("a");
+  const room = { id, kind, topic, visibility, encryption, history, language, slow_mode_s, created_by, created_at };
+  const updated = (rev: number, name: string) =>
+    ({ kind: "room.updated", at: "", actor_id: null, room: { ...room, rev, name } }) as AnyEvent;
+  list.apply("a", 2, updated(2, "old"));
+  expect(list.get("a")?.name).toBe("new");
+  list.apply("a", 3, updated(4, "newest"));
+  expect(list.get("a")).toMatchObject({ name: "newest", head: 3, role: "member" });
+});

@@ -1,0 +1,100 @@
+/** The lines of a timeline. */
+
+import type { Message, OutboxEntry } from "@parley/client";
+import { expect, test } from "vitest";
+import { highlighted } from "../../src/views/search/highlights.ts";
+import { rowsOf } from "../../src/views/timeline/rows.ts";
+import { ME, ModelRoom } from "./model.ts";
+
+function said(...lines: [sender: string, body: string, at: string][]): Message[] {
+  const room = new ModelRoom();
+  for (const [sender, body] of lines) room.say(sender, body);
+  return room.page({}).items.map((message, i) => ({ ...message, created_at: lines[i]?.[2] ?? "" }));
+}
+
+const entry = (id: string, body: string, at: string, state: OutboxEntry["state"] = "sending"): OutboxEntry => ({
+  client_msg_id: id,
+  room_id: "room",
+  body,
+  created_at: Date.parse(at),
+  state,
+});
+
+const rows = (messages: Message[], entries: OutboxEntry[] = [], more: Partial<Parameters<typeof rowsOf>[0]> = {}) =>
+  rowsOf({ messages, entries, me: ME, fromStart: false, readSeq: null, echoes: new Map(), ...more });
+
+const kinds = (found: ReturnType<typeof rowsOf>) =>
+  found.map(row =>
+    row.kind === "message" || row.kind === "entry" ? `${row.kind}${row.grouped ? "+" : ""}` : row.kind,
+  );
+
+test("days are separated, and what one says within minutes stands together", () => {
+  const found = rows(
+    said(
+      ["ann", "a", "2026-11-29T12:00:00Z"],
+      ["ann", "b", "2026-11-29T12:01:00Z"],
+      ["ben", "c", "2026-11-29T12:02:00Z"],
+      ["ben", "d", "2026-11-29T12:09:00Z"],
+      ["ben", "e", "2026-11-30T12:10:00Z"],
+    ),
+  );
+  expect(kinds(found)).toEqual(["day", "message", "message+", "message", "message", "day", "message"]);
+});
+
+test("the line that says new stands before the first message of others that is unread", () => {
+  const messages = said(
+    ["ann", "a", "2026-11-29T12:00:00Z"],
+    [ME, "b", "2026-11-29T12:00:10Z"],
+    ["ann", "c", "2026-11-29T12:00:20Z"],
+  );
+  expect(kinds(rows(messages, [], { readSeq: 1 }))).toEqual(["day", "message", "message", "new", "message"]);
+  // A day that begins with it stands above it.
+  expect(kinds(rows(messages.slice(1), [], { readSeq: 0, me: "nobody" })).slice(0, 3)).toEqual([
+    "day",
+    "new",
+    "message",
+  ]);
+  expect(kinds(rows(messages, [], { readSeq: 3 }))).toEqual(["day", "message", "message", "message"]);
+});
+
+test("what is under way stands below, and keeps its line when it is there", () => {
+  const messages = said(["ann", "a", "2026-11-29T12:00:00Z"], [ME, "b", "2026-11-29T12:00:30Z"]);
+  const under = entry("c1", "b", "2026-11-29T12:00:29Z");
+  const before = rows(messages.slice(0, 1), [under]);
+  expect(kinds(before)).toEqual(["day", "message", "entry"]);
+  const after = rows(messages, [], { echoes: new Map([["m2", "c1"]]) });
+  expect(after.at(-1)?.key).toBe(before.at(-1)?.key);
+});
+
+test("an event that overtakes its ack does not show the message twice", () => {
+  const messages = said(["ann", "a", "2026-11-29T12:00:00Z"], [ME, "b", "2026-11-29T12:00:30Z"]);
+  expect(kinds(rows(messages, [entry("c1", "b", "2026-11-29T12:00:29Z")]))).toEqual(["day", "message", "message"]);
+  // The same words once more, which wait, are another message.
+  expect(kinds(rows(messages, [entry("c2", "b", "2026-11-29T12:00:40Z", "waiting")]))).toEqual([
+    "day",
+    "message",
+    "message",
+    "entry+",
+  ]);
+});
+
+test("hits are marked by code points", () => {
+  expect(
+    highlighted("😀 caffè and caffè", [
+      [2, 7],
+      [12, 17],
+    ])
+      .filter(({ hit }) => hit)
+      .map(({ text }) => text),
+  ).toEqual(["caffè", "caffè"]);
+  expect(highlighted("abc", [])).toEqual([{ text: "abc", hit: false }]);
+  expect(
+    highlighted("abc", [
+      [0, 2],
+      [1, 3],
+      [9, 12],
+    ])
+      .map(({ text }) => text)
+      .join(""),
+  ).toBe("abc");
+});

@@ -1,0 +1,43 @@
+import { fileURLToPath } from "node:url";
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig } from "vitest/config";
+import { precompress } from "./tools/precompress.ts";
+import { WORKER, worker } from "./tools/worker.ts";
+
+// Where `npm run dev` finds the suite; a build is served by the gateway itself.
+const GATEWAY = process.env["PARLEY_URL"] ?? "http://127.0.0.1:8000";
+
+export default defineConfig(({ mode }) => ({
+  plugins: [svelte({ compilerOptions: { runes: true, css: "external" } }), worker(), precompress()],
+  resolve: {
+    // The SDK as it is written, without a build of its own before.
+    alias: { "@parley/client": fileURLToPath(new URL("../clients/typescript/src/index.ts", import.meta.url)) },
+    // Svelte has another half for servers, which tests would get.
+    ...(mode === "test" ? { conditions: ["browser"] } : {}),
+  },
+  build: {
+    target: "es2022",
+    manifest: true,
+    sourcemap: true,
+    // Nothing inline: the page's policy allows neither scripts nor styles that do not come from a file.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    license: { fileName: "assets/licences.md" },
+    // Which plugin took how long is nothing that `make run` should say.
+    rolldownOptions: {
+      checks: { bundlerTimings: false },
+      input: { index: "index.html", worker: "src/worker/worker.ts" },
+      // A worker is known by its address, which stays, and governs what lies beside and below it.
+      output: { entryFileNames: ({ name }) => (name === "worker" ? WORKER : "assets/[name]-[hash].js") },
+    },
+  },
+  server: {
+    proxy: { "/api": { target: GATEWAY, ws: true }, "/.well-known": GATEWAY },
+  },
+  test: {
+    include: ["tests/unit/**/*.test.ts"],
+    environment: "happy-dom",
+    pool: "threads",
+    restoreMocks: true,
+  },
+}));
