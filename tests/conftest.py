@@ -1,5 +1,10 @@
-"""The whole suite, started as a user starts it, on free ports in a folder of its own."""
+"""The whole suite, started as a user starts it, on free ports in a folder of its own; or one that runs already, elsewhere.
 
+PARLEY_TEST_URLS gives the addresses of the gateways of such a one (commas between them), PARLEY_TEST_OPERATOR_KEY its operator's
+key. Whatever a test would do to the launcher, its processes or its files then cannot be done, and the test is skipped, saying so.
+"""
+
+import asyncio
 import json
 import os
 import secrets
@@ -9,8 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from http.server import ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx2
@@ -18,8 +25,17 @@ import psutil
 import pytest
 
 from parley_shared.embedded import free_port
+from tests.node import handler
 
-START_S = 120.0
+START_S = 240.0
+STOP_S = 60.0
+GIVEN_URLS = [url.rstrip("/") for url in os.environ.get("PARLEY_TEST_URLS", "").split(",") if url]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_is_heard() -> None:
+    """A shell that starts tests in the background has them ignore SIGINT, and so would everything that they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def free_ports(count: int) -> int:
@@ -43,9 +59,11 @@ def _is_free(port: int) -> bool:
 
 
 class Suite:
-    """One running suite. urls: of the gateways, the first first."""
+    """One running suite. urls: of the gateways, the first first. home: the launcher's folder."""
 
     def __init__(self, gateways: int, environment: dict[str, str]) -> None:
+        if GIVEN_URLS:
+            pytest.skip("it starts a suite of its own")
         self.home = Path(tempfile.mkdtemp(prefix="parley-suite-"))
         self.home.chmod(0o711)
         self.port = free_ports(gateways)
@@ -74,13 +92,13 @@ class Suite:
             )
         deadline = time.monotonic() + START_S
         before = self.log.read_text().count("Parley is ready")
-        while self.log.read_text().count("Parley is ready") <= before - (1 if before else 0):
+        while self.log.read_text().count("Parley is ready") <= before:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"the suite did not start:\n{self.log.read_text()[-3000:]}")
             time.sleep(0.05)
         self.until_ready()
 
-    def until_ready(self, within: float = 30.0) -> None:
+    def until_ready(self, within: float = START_S) -> None:
         """/readyz answers 200."""
         deadline = time.monotonic() + within
         for url in self.urls:
@@ -94,15 +112,24 @@ class Suite:
                     pytest.fail(f"{url} does not become ready")
                 time.sleep(0.1)
 
-    def stop(self, sig: signal.Signals = signal.SIGTERM) -> float:
-        """Returns how long it took."""
+    def stop(self, sig: signal.Signals = signal.SIGTERM) -> None:
         if self.process is None:
-            return 0.0
-        began = time.monotonic()
+            return
         self.process.send_signal(sig)
-        self.process.wait(30)
+        self.process.wait(STOP_S)
         self.process = None
-        return time.monotonic() - began
+
+    def kept(self, name: str) -> Path:
+        """What the launcher keeps in its home."""
+        return self.home / name
+
+    def seen_from(self, _found: str) -> str:
+        """The network from which gateways see us come."""
+        return "127.0.0.0/24"
+
+    def instance(self, gateway: int, _found: str) -> str:
+        """The name of a gateway in logs."""
+        return f"gateway-{gateway + 1}"
 
     def run_json(self) -> dict[str, Any]:
         return dict(json.loads((self.home / "run.json").read_text()))
@@ -128,19 +155,58 @@ class Suite:
         shutil.rmtree(self.home, ignore_errors=True)
 
 
+class GivenSuite(Suite):
+    """One that somebody else has started, in containers or in a cluster. home: a folder with what `parley admin` reads there."""
+
+    def __init__(self, urls: list[str], operator_key: str) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="parley-given-"))
+        self.urls = urls
+        self.environment = {**os.environ, "PARLEY_HOME": str(self.home)}
+        self.process = None
+        (self.home / "secrets").mkdir()
+        (self.home / "secrets" / "operator-key").write_text(operator_key)
+        (self.home / "run.json").write_text(json.dumps({"urls": {"http": urls[0]}}))
+
+    def start(self) -> None:
+        self.until_ready()
+
+    def kept(self, name: str) -> Path:
+        pytest.skip(f"it reads what the launcher keeps in {name}")
+
+    def seen_from(self, found: str) -> str:
+        return found  # proxies and bridges stand between
+
+    def instance(self, gateway: int, found: str) -> str:
+        return found  # chance, behind one address
+
+    def run_json(self) -> dict[str, Any]:
+        pytest.skip("it reads the launcher's run.json")
+
+    def logs(self, name: str) -> list[dict[str, Any]]:
+        pytest.skip(f"it reads the log of {name}")
+
+
 GENEROUS = {
     "PARLEY_MESSAGES_RATE_LIMIT_USER": "1000000",
     "PARLEY_AUTH_REGISTRATIONS_PER_IP": "off",
     "PARLEY_AUTH_LOGINS_PER_IP": "off",
     "PARLEY_GATEWAY_FRAMES_PER_SECOND": "off",
     "PARLEY_AUTH_ERASURE_SETTLE_S": "3",
+    "PARLEY_MEDIA_UPLOADS_PER_HOUR": "off",
 }
 
 
 @pytest.fixture(scope="session")
 def suite() -> Iterator[Suite]:
-    """Two gateways, two replicas of messages, one of everything else; limits out of the way."""
-    running = Suite(2, {**GENEROUS, "PARLEY_MESSAGES": "2"})
+    """Two gateways, two replicas of messages, media and search, one of everything else; limits out of the way. Or the one that is given."""
+    if GIVEN_URLS:
+        # The tests speak to a first and to a second gateway; behind one address it is chance which answers.
+        given = GivenSuite((GIVEN_URLS * 2)[: max(2, len(GIVEN_URLS))], os.environ["PARLEY_TEST_OPERATOR_KEY"])
+        given.start()
+        yield given
+        given.remove()
+        return
+    running = Suite(2, {**GENEROUS, "PARLEY_MESSAGES": "2", "PARLEY_MEDIA": "2", "PARLEY_SEARCH": "2"})
     try:
         running.start()
         yield running
@@ -163,3 +229,16 @@ def _belongs(process: psutil.Process, home: Path) -> bool:
 def name() -> str:
     """A username that nobody has."""
     return f"u{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+async def control(suite: Suite) -> AsyncIterator[str]:
+    """The address at which tests in another process have parts of the suite killed; the launcher starts them again."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(suite.kill))
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    await asyncio.get_running_loop().run_in_executor(None, suite.until_ready)

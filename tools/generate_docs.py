@@ -24,22 +24,42 @@ from typing import Any, Literal, cast, get_args, get_origin
 
 import annotated_types
 import msgspec
-from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
+import log_calls
+from code_metrics import metrics
 from parley_gateway.app import make_app
 from parley_gateway.routes.accounts import TokenAnswer
+from parley_gateway.routes.cluster import Cluster
+from parley_gateway.routes.journey import Journey
+from parley_gateway.routes.keys import Keys, KeysRotated
+from parley_gateway.routes.search import FoundMessage
 from parley_gateway.settings import Settings as GatewaySettings
 from parley_local.settings import Settings as LauncherSettings
 from parley_messages.domain.access import MAY, RANK, Action, Standing, demand
 from parley_shared import limits as limits_module
-from parley_shared.contracts import auth, conversation, frames, messages, moderation
+from parley_shared.contracts import (
+    auth,
+    conversation,
+    frames,
+    images,
+    journey,
+    keys,
+    live,
+    media,
+    messages,
+    moderation,
+    search,
+    verifying,
+)
 from parley_shared.contracts.base import SERVICES
+from parley_shared.contracts.cluster import Replica
 from parley_shared.contracts.frames import CloseCode
 from parley_shared.errors import STATUS, Code, Refused
 from parley_shared.ids import new_id
+from parley_shared.log_keys import ALWAYS, KEYS
 from parley_shared.messaging.permissions import contracts
 from parley_shared.settings import DatabaseSettings, ServiceSettings
 
@@ -189,8 +209,11 @@ def _frames(section: str, kinds: Iterable[type[msgspec.Struct]], without: tuple[
 def shapes() -> str:
     kinds: list[type[msgspec.Struct]] = [
         TokenAnswer, auth.Me, auth.User, auth.Session, messages.Room, messages.MyRoom, messages.DirectoryRoom, messages.Member,
-        messages.Message, conversation.Thread, conversation.Revision, conversation.MessageStatus, messages.ReadState, messages.Events,
-        moderation.Sanction, moderation.Report, moderation.Reported, moderation.AccessGrant, auth.AdminUser, auth.OneTimeCode,
+        messages.Message, conversation.Thread, conversation.Revision, conversation.MessageStatus, Journey, journey.JourneyCommit, journey.JourneyPublication,
+        journey.JourneyDecision, live.JourneyPart, live.JourneyDevice, messages.ReadState, messages.Events,
+        images.Image, FoundMessage, moderation.Sanction, moderation.Report, moderation.Reported, moderation.AccessGrant, keys.RoomPrivacy,
+        auth.AdminUser, auth.OneTimeCode, Keys, keys.RoomKey, KeysRotated, keys.Rewrapped, keys.KeysDestroyed, search.IndexState,
+        Cluster, Replica, verifying.Verified, verifying.Divergence, media.StoreChecked,
     ]  # fmt: skip
     said = _documented("shapes", kinds)
     rows = [[f"**{kind.__name__}**", _shape(kind), said[kind.__name__]] for kind in kinds if kind.__name__ in said]
@@ -199,7 +222,7 @@ def shapes() -> str:
 
 def http_calls(tag: str) -> str:
     """The calls of one area, from the OpenAPI document that the gateway serves."""
-    parts = SimpleNamespace(settings=GatewaySettings.model_construct())
+    parts = SimpleNamespace(settings=GatewaySettings.model_construct(), sampler=None)
     document = make_app(cast(Any, parts), "1").openapi()
     schemas = document["components"]["schemas"]
     rows = []
@@ -230,8 +253,11 @@ def _answered(operation: dict[str, Any]) -> str:
     for status, answer in sorted(operation["responses"].items()):
         if not status.isdecimal():
             continue
-        schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
-        found.append(f"{status} {schema.get('$ref', '').rpartition('/')[2]}".strip())
+        content = answer.get("content", {})
+        schema = content.get("application/json", {}).get("schema", {})
+        found.append(
+            f"{status} {schema.get('$ref', '').rpartition('/')[2] or ('its bytes' if 'image/*' in content else '')}".strip()
+        )
     return ", ".join(found)
 
 
@@ -296,19 +322,39 @@ def calls(service: str) -> str:
     return table(["verb (behind `parley.rpc.`)", "waits", "may be repeated"], rows)
 
 
-def metrics() -> str:
+def metric_table() -> str:
     """Every metric of our own, by who has it."""
-    for service in SERVICES:
-        import_module(f"parley_{service}.app")
-    rows = []
-    for module in sorted(name for name in sys.modules if name.startswith("parley_")):
-        owner = module.partition(".")[0].removeprefix("parley_")
-        for metric in vars(sys.modules[module]).values():
-            if isinstance(metric, MetricWrapperBase):
-                (family,) = metric.describe()
-                name = f"{family.name}_total" if family.type == "counter" else family.name
-                rows.append(["all" if owner == "shared" else owner, f"`{name}`", family.type, family.documentation])
-    return table(["process", "metric", "kind", "meaning"], sorted(rows))
+    return table(
+        ["process", "metric", "kind", "labels", "meaning"],
+        (
+            [
+                metric.process,
+                f"`{metric.name}`",
+                metric.kind,
+                ", ".join(f"`{label}`" for label in metric.labels),
+                metric.meaning,
+            ]
+            for metric in metrics()
+        ),
+    )
+
+
+def log_keys(listed: dict[str, str]) -> str:
+    return table(["key", "meaning"], ([f"`{key}`", said] for key, said in sorted(listed.items())))
+
+
+def log_events() -> str:
+    """Every line of our own, by who writes it."""
+    found: dict[tuple[str, str], tuple[set[str], set[str]]] = {}
+    for call in log_calls.calls():
+        levels, keys = found.setdefault((call.process, str(call.event)), (set(), set()))
+        levels.add("error" if call.level == "exception" else call.level)
+        keys.update(call.keys, ["exception"] if call.level == "exception" else [])
+    rows = [
+        [process, f"`{event}`", ", ".join(sorted(levels)), ", ".join(f"`{key}`" for key in sorted(keys - {"exc_info"}))]
+        for (process, event), (levels, keys) in sorted(found.items())
+    ]
+    return table(["process", "event", "level", "keys"], rows)
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
@@ -330,6 +376,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
             "users",
             "rooms",
             "messages",
+            "images",
+            "search",
             "notifications",
             "presence",
             "moderation",
@@ -340,7 +388,10 @@ BLOCKS: dict[str, Callable[[], str]] = {
     **{f"access {kind}": partial(access, kind) for kind in ("public", "private", "deleted")},
     "ranks": ranks,
     "verbs of the gateway": lambda: calls("gateway"),
-    "metrics": metrics,
+    "metrics": metric_table,
+    "log keys": lambda: log_keys(KEYS),
+    "log keys of all": lambda: log_keys(ALWAYS),
+    "log events": log_events,
 }
 
 
@@ -360,7 +411,7 @@ def pages() -> list[Path]:
     """Every Markdown page of the checkout."""
     found = []
     for folder, inner, files in os.walk(ROOT):
-        inner[:] = [name for name in inner if not name.startswith(".")]
+        inner[:] = [name for name in inner if not name.startswith(".") and name != "node_modules"]
         found += [Path(folder) / name for name in files if name.endswith(".md")]
     return sorted(found)
 

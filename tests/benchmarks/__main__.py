@@ -14,22 +14,28 @@ from pathlib import Path
 from types import FrameType
 
 import asyncpg
+import httpx2
 import msgspec
+from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
 from parley_shared.embedded import OPERATOR, free_port, port_is_taken
-from tests.benchmarks import load, people, profiled, report, textbook
+from tests.benchmarks import load, people, profiled, replica, report, textbook
 from tests.benchmarks.load import Announcement, Everything, Measured, Plan
 from tests.benchmarks.people import Room, User
 from tests.conftest import GENEROUS, Suite
 
-LOADS = ("one", "hot", "many", "fanout", "everything", "mentions", "idle")
+LOADS = ("one", "hot", "many", "fanout", "everything", "mentions", "sealed", "indexed", "traced", "idle")
 IN_FLIGHT = 64
 FEW_IN_FLIGHT = 8
 ANNOUNCED_EVERY_S = 1.0
 IDLE_WARM_UP_S = 5.0
 START_S = 30.0
 HANGING_S = 90.0
+INDEXED_S = 300.0
+FRESH_S = 2.0
+TRACE_ASKED_EVERY = 50
+"""Messages, of which one asks to be traced: some seventy a second, of which ten are."""
 # The rate limiter stays in the path and is set high. Hashing is not what is measured: a thousand users would take minutes to
 # log in with real parameters, so passwords of these accounts are hashed cheaply, and their tokens last as long as the run.
 ENVIRONMENT = {**GENEROUS, "PARLEY_AUTH_HASH_MEMORY_KIB": "64", "PARLEY_AUTH_ACCESS_LIFETIME_S": "7200"}
@@ -94,6 +100,73 @@ class Bench:
         for name, body in (("announced", "for everybody"), ("mentioned", "@all for everybody")):
             plan.announcement = Announcement(large.id, 0, body, ANNOUNCED_EVERY_S)
             self._measure("parley", name, plan)
+
+    def sealed(self) -> None:
+        """`many` in plain rooms and in sealed ones, by turns, so that the machine's moods fall on both. Search stands still, since it
+        indexes the plain ones alone."""
+        users, plain = self._people("many")
+        sealed = asyncio.run(people.fill(self.suite.urls[0], users, len(plain), "sealed"))
+        with self._frozen("search"):
+            for turn in (1, 2):
+                for name, rooms in (("plain", plain), ("sealed", sealed)):
+                    self._measure("parley", f"{name}-{turn}", self._plan(users, rooms, in_flight=IN_FLIGHT))
+
+    def indexed(self) -> None:
+        """`many` while search stands still and while it follows, by turns. Before it follows it has caught up. Then a load that
+        leaves it time: how soon it has found what is said."""
+        users, rooms = self._people("many")
+        plan = self._plan(users, rooms, in_flight=IN_FLIGHT)
+        for turn in (1, 2):
+            with self._frozen("search"):
+                self._measure("parley", f"unindexed-{turn}", plan)
+            asyncio.run(_until_indexed(self.suite))
+            self._measure("parley", f"indexed-{turn}", plan)
+            asyncio.run(_until_indexed(self.suite))
+        before = _found_within(self.suite, FRESH_S)
+        self._measure("parley", "fresh", self._plan(users, rooms, in_flight=1))
+        asyncio.run(_until_indexed(self.suite))
+        fresh, of = (now - then for now, then in zip(_found_within(self.suite, FRESH_S), before, strict=True))
+        self.run.found_in_time = fresh / of
+
+    def traced(self) -> None:
+        """`many` through a gateway that records nothing, and through one that records as it is set, with more traces asked for than it
+        gives; by turns."""
+        users, rooms = self._people("many")
+        off = {"TRACE_RATIO": "0", "TRACES_ASKED_PER_SECOND": "0"}
+        on = {"TRACE_FILE": str(self.suite.home / "traces" / "gateway-traced.jsonl")}
+        with self._gateway("untraced", off) as untraced, self._gateway("traced", on) as traced:
+            for turn in (1, 2):
+                for name, (url, pid), every in (("untraced", untraced, 0), ("traced", traced, TRACE_ASKED_EVERY)):
+                    plan = self._plan(users, rooms, in_flight=IN_FLIGHT)
+                    watch = {**plan.watch, "gateway": [pid]}
+                    plan = msgspec.structs.replace(plan, url=url, watch=watch, trace_every=every)
+                    self._measure("parley", f"{name}-{turn}", plan)
+
+    @contextlib.contextmanager
+    def _gateway(self, name: str, settings: dict[str, str]) -> Iterator[tuple[str, int]]:
+        """One more, set so: its address, and its process."""
+        port = free_port()
+        command = [str(Path(sys.executable).parent / "parley-gateway")]
+        urls = self.suite.run_json()["urls"]
+        process = replica.start(
+            "gateway", command, self.suite.home, urls, port, self.suite.environment, INSTANCE=name, **settings
+        )
+        try:
+            yield _socket_url(port), process.pid
+        finally:
+            process.terminate()
+            process.wait(20)
+
+    @contextlib.contextmanager
+    def _frozen(self, service: str) -> Iterator[None]:
+        pids = self.suite.pids(service)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def idle(self) -> None:
         """People who are there and say nothing: what a minute of one costs, and how many transactions it takes."""
@@ -208,6 +281,34 @@ async def _transactions(suite: Suite) -> int:
         )
     finally:
         await connection.close()
+
+
+async def _until_indexed(suite: Suite) -> None:
+    """Search has read every room to its end."""
+    connection = await asyncpg.connect(suite.run_json()["urls"]["postgres"])
+    try:
+        async with asyncio.timeout(INDEXED_S):
+            while await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM messages.rooms r LEFT JOIN search.rooms s ON s.room_id = r.id"
+                " WHERE r.head > coalesce(s.cursor, 0) AND r.encryption = 'plain')"
+            ):
+                await asyncio.sleep(0.5)
+    finally:
+        await connection.close()
+
+
+def _found_within(suite: Suite, seconds: float) -> tuple[float, float]:
+    """How many messages search has found so soon after they were accepted, and how many in all."""
+    figures = httpx2.get(f"http://127.0.0.1:{suite.run_json()['search'][0]['port']}/metrics").text
+    name = "parley_search_lag_seconds"
+    values = {
+        sample.labels.get("le"): sample.value
+        for family in text_string_to_metric_families(figures)
+        if family.name == name
+        for sample in family.samples
+        if sample.name == f"{name}_bucket"
+    }
+    return values[str(seconds)], values["+Inf"]
 
 
 def _socket_url(port: int) -> str:

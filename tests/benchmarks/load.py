@@ -53,7 +53,7 @@ class Plan(msgspec.Struct):
 
     rounds: send `in_flight` at once and wait until every member has every one of them, then again; otherwise each ack
     lets somebody send the next. in_flight 0: nobody says anything. watch: roots of process trees by name, whose CPU time is
-    measured.
+    measured. trace_every: one message in so many asks to be traced; 0: none.
     """
 
     url: str
@@ -66,6 +66,7 @@ class Plan(msgspec.Struct):
     watch: dict[str, list[int]]
     everything: Everything | None = None
     announcement: Announcement | None = None
+    trace_every: int = 0
 
 
 class Measured(msgspec.Struct):
@@ -149,11 +150,11 @@ class Socket(picows.WSListener):
             if self.errors <= SHOWN_ERRORS:
                 sys.stderr.write(f"refused: {data[:300]!r}\n")
 
-    def say(self, room: str, identifier: int, body: str = BODY) -> None:
+    def say(self, room: str, identifier: int, body: str = BODY, trace: bytes = b"") -> None:
         self.sent[identifier] = time.perf_counter()
         self._write(
-            b'{"type":"send","id":%d,"client_msg_id":"%s","room_id":"%s","body":"%s"}'
-            % (identifier, uuid.uuid4().hex.encode(), room.encode(), body.encode())
+            b'{"type":"send","id":%d,"client_msg_id":"%s","room_id":"%s","body":"%s"%s}'
+            % (identifier, uuid.uuid4().hex.encode(), room.encode(), body.encode(), trace)
         )
 
     def _read(self, event: bytes) -> None:
@@ -169,6 +170,10 @@ class Socket(picows.WSListener):
 
 def _ignore(_latency: float) -> None:
     """An ack outside the measured seconds."""
+
+
+def _asking() -> bytes:
+    return b',"trace":"00-%s-%s-01"' % (uuid.uuid4().hex.encode(), uuid.uuid4().hex[:16].encode())
 
 
 def cpu_seconds(watch: dict[str, list[int]]) -> dict[str, float]:
@@ -272,7 +277,8 @@ class Load:
         identifier = next(self.ids)
         extras = self.plan.everything
         if extras is None or identifier % extras.mention_every:
-            socket.say(room, identifier)
+            every = self.plan.trace_every
+            socket.say(room, identifier, trace=_asking() if every and identifier % every == 0 else b"")
         else:
             company = next(members for name, members in self.plan.rooms if name == room)
             socket.say(room, identifier, f"@{extras.usernames[random.choice(company)]} {BODY}")

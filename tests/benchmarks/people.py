@@ -45,13 +45,13 @@ async def register(url: str, count: int) -> list[User]:
         return await _all(f"Registering {count} users", one, count)
 
 
-async def fill(url: str, users: list[User], rooms: int) -> list[Room]:
+async def fill(url: str, users: list[User], rooms: int, encryption: str = "plain") -> list[Room]:
     """So many public rooms of equal size, over all of these users."""
     size = len(users) // rooms
     async with _client(url) as http:
 
         async def make(number: int) -> str:
-            wanted = {"name": f"room {number}", "visibility": "public", "encryption": "plain", "history": "all"}
+            wanted = {"name": f"room {number}", "visibility": "public", "encryption": encryption, "history": "all"}
             made = await http.post("/rooms", json=wanted, headers=_as(users[number * size]))
             _expect(made, 201)
             return str(made.json()["id"])

@@ -8,19 +8,14 @@ import importlib
 import signal
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from pathlib import Path
 from types import CodeType, FrameType
 
 import msgspec
 
-from parley_local.secrets import Secrets
-from parley_shared.embedded import free_port
+from tests.benchmarks import replica
 
-START_S = 30.0
 STOP_S = 20.0
 LINES = 14
 EVERY_S = 0.004  # many kernels tick no faster
@@ -46,38 +41,8 @@ def start(
     service: str, home: Path, urls: dict[str, str], output: Path, port: int, environment: dict[str, str]
 ) -> "subprocess.Popen[bytes]":
     """A replica beside those that the launcher keeps. port: of the gateway's HTTP. Returns when it is ready."""
-    secrets = Secrets(home / "secrets")
-    internal = free_port()
-    prefix = f"PARLEY_{service.upper()}_"
-    settings = {
-        "NATS_URL": urls["nats"],
-        "NATS_USER": service,
-        "NATS_PASSWORD": secrets.nats()[service],
-        "INTERNAL_PORT": str(internal),
-        "INSTANCE": f"{service}-profiled",
-    }
-    if service == "gateway":
-        settings |= {"PORT": str(port), "HOST": "127.0.0.1"}
-    else:
-        server = urls["postgres"].rpartition("@")[2]
-        password = secrets.get(f"postgres-{service}")
-        settings["POSTGRES_URL"] = f"postgresql://parley_{service}:{password}@{server}"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks.profiled", service, str(output)],
-        env={**environment, **{prefix + name: value for name, value in settings.items()}},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + START_S
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{internal}/readyz", timeout=2):
-                return process
-        except (urllib.error.URLError, OSError):
-            if process.poll() is not None or time.monotonic() > deadline:
-                process.kill()
-                raise RuntimeError(f"the profiled {service} does not start") from None
-            time.sleep(0.1)
+    command = [sys.executable, "-m", "tests.benchmarks.profiled", service, str(output)]
+    return replica.start(service, command, home, urls, port, environment, INSTANCE=f"{service}-profiled")
 
 
 def finish(process: "subprocess.Popen[bytes]", output: Path) -> list[Line]:

@@ -1,16 +1,15 @@
 """What a run found: its JSON form, its tables, and the goals beside the figures."""
 
-import platform
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-import psutil
 from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.load import Measured
+from tests.benchmarks.machine import described, put_figures
 from tests.benchmarks.profiled import Line
 
 PROCESSES = ("gateway", "messages", "presence", "nats", "postgres", "load")
@@ -24,9 +23,14 @@ TITLES = {
     "everything": "many, with receipts, presence, one mention in ten",
     "announced": "8 in flight, beside a message to {users} each second",
     "mentioned": "8 in flight, beside one that mentions {users}",
+    **{f"{kind}-{turn}": f"many, in {kind} rooms ({turn})" for turn in (1, 2) for kind in ("plain", "sealed")},
+    **{f"unindexed-{turn}": f"many, search standing still ({turn})" for turn in (1, 2)},
+    **{f"indexed-{turn}": f"many, search following ({turn})" for turn in (1, 2)},
+    "fresh": "1 in flight, search following",
+    **{f"untraced-{turn}": f"many, nothing traced ({turn})" for turn in (1, 2)},
+    **{f"traced-{turn}": f"many, traced as set ({turn})" for turn in (1, 2)},
     "idle": "{users} users who say nothing (µs per user and minute)",
 }
-BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 STACKS = {"parley": "Parley", "textbook": "textbook", "send_text": "FastAPI `send_text`"}
 
 
@@ -41,7 +45,8 @@ class Result(msgspec.Struct):
 class Run(msgspec.Struct):
     """quick: smaller and shorter, so its figures say that the benchmark works and not much more.
 
-    idle_transactions: seconds, and how many there were in them with nobody there and with everybody.
+    idle_transactions: seconds, and how many there were in them with nobody there and with everybody. found_in_time: the share
+    of messages that search found within two seconds.
     """
 
     at: str
@@ -50,6 +55,7 @@ class Run(msgspec.Struct):
     results: list[Result] = []
     profile: dict[str, list[Line]] = {}
     idle_transactions: tuple[float, int, int] | None = None
+    found_in_time: float | None = None
 
     def find(self, stack: str, load: str) -> Measured | None:
         for result in self.results:
@@ -66,19 +72,10 @@ class Goal(msgspec.Struct):
 
 
 def new_run(quick: bool) -> Run:
-    return Run(at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), quick=quick, machine=_machine())
-
-
-def _machine() -> str:
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        model = names[0] if names else model
-    memory = psutil.virtual_memory().total / 2**30
-    system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    return (
-        f"{psutil.cpu_count()} cores of {model}, {memory:.0f} GiB, {system}; load, servers and services together on it"
+    return Run(
+        at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        quick=quick,
+        machine=f"{described()}; load, servers and services together on it",
     )
 
 
@@ -113,7 +110,34 @@ def goals(run: Run) -> list[Goal]:
     announced, mentioned = run.find("parley", "announced"), run.find("parley", "mentioned")
     if announced is not None and mentioned is not None:
         at_most("p99 of other rooms beside a message that mentions all", mentioned.p99_ms / announced.p99_ms, 1.2)
+    for what, without, with_it, least in (
+        ("sends to sealed rooms, times those to plain ones", "plain", "sealed", 0.9),
+        ("sends while search follows, times those while it stands still", "unindexed", "indexed", 0.95),
+    ):
+        ratio = _by_turns(run, without, with_it)
+        if ratio is not None:
+            found.append(Goal(what, f"≥ {least}", f"{ratio:.2f}", ratio >= least))
+    if run.found_in_time is not None:
+        share = run.found_in_time
+        found.append(Goal("found by search within 2 s, one in flight", "≥ 99 %", f"{share:.2%}", share >= 0.99))
+    off, on = (_cost(run, load) for load in ("untraced", "traced"))
+    if off is not None and on is not None:
+        at_most("CPU of a message with tracing, times that without", on / off, 1.1)
     return found
+
+
+def _cost(run: Run, load: str) -> float | None:
+    """µs of CPU for each message, of all processes but the load's, over the turns."""
+    turns = [measured for turn in (1, 2) if (measured := run.find("parley", f"{load}-{turn}")) is not None]
+    spent = [sum(us for name, us in measured.cpu_us.items() if name != "load") for measured in turns]
+    return sum(spent) / len(spent) if spent else None
+
+
+def _by_turns(run: Run, without: str, with_it: str) -> float | None:
+    """How many times the rate of the one the other has, over the turns of both."""
+    turns = [(run.find("parley", f"{without}-{turn}"), run.find("parley", f"{with_it}-{turn}")) for turn in (1, 2)]
+    pairs = [(first, second) for first, second in turns if first is not None and second is not None]
+    return sum(second.rate for _, second in pairs) / sum(first.rate for first, _ in pairs) if pairs else None
 
 
 def per_delivery(measured: Measured) -> float:
@@ -213,12 +237,7 @@ def main() -> None:
     if len(sys.argv) == 2:
         sys.stdout.write(figures)
         return
-    page = Path(sys.argv[2])
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{page} has no place for figures: {BEGIN} … {END}")
-    page.write_text(f"{before}{begin}\n{figures}{end}{after}")
+    put_figures(Path(sys.argv[2]), "figures", figures)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ What it finds: `lost` (acknowledged, but not in the history, or never shown to a
 an acknowledged edit or deletion that has not happened; or a removal of which the removed was not told), `doubled`,
 `reordered` (against the order of one sender, or of seqs), `gap` (a reader's seqs are not dense), `phantom` (shown, but not
 in the history, or with another text; or in the history, but never sent), `stale` (a reader's copy of a message, kept by
-events alone, is not what a fresh read says), `leak` (somebody was shown what came when he was no member).
+events alone, is not what a fresh read says; or the search index is not what a reader sees), `leak` (somebody was shown what
+came when he was no member). What the suite itself finds when it verifies is `diverged` (verified.py).
 
 Drafts are messages that their authors go on editing and deleting. What they said at some moment nobody can tell
 afterwards, since a replay shows today's text; so they are checked by what becomes of them, and all else by its text.
@@ -79,6 +80,7 @@ class Records:
     shown: reader → everything he was shown, in the order of arrival; the body is None for what is no message, or a draft.
     since: reader → the seq after which he was a member and listening. Bodies are unique. history: without drafts.
     copies: reader → the messages after `since` as he has them by events alone. fresh: all, as a read shows them in the end.
+    found: (id, rev, text) of what a member's search in the room finds in the end, by ids.
     ended: who has been removed, or never was let in → the seq from which on he may see nothing (0: nothing at all).
     told: who has been removed → the seq that his own stream named.
     """
@@ -91,6 +93,7 @@ class Records:
     drafts: list[Draft] = field(default_factory=list)
     copies: dict[str, list[Kept]] = field(default_factory=dict)
     fresh: list[Kept] = field(default_factory=list)
+    found: list[tuple[str, int, str | None]] = field(default_factory=list)
     glimpses: list[Glimpse] = field(default_factory=list)
     ended: dict[str, int] = field(default_factory=dict)
     told: dict[str, int | None] = field(default_factory=dict)
@@ -110,6 +113,7 @@ def check(records: Records) -> list[Finding]:
         *_readers(records),
         *_drafts(records),
         *_copies(records),
+        *_index(records),
         *_strangers(records),
     ]
 
@@ -215,6 +219,20 @@ def _copies(records: Records) -> list[Finding]:
             if mine != now:
                 found.append(Finding("stale", f"{reader} has {mine}; a fresh read says {now}"))
     return found
+
+
+def visible(records: Records) -> list[tuple[str, int, str | None]]:
+    """What a search that narrows nothing has to find, by ids."""
+    return sorted((kept.id, kept.rev, kept.body) for kept in records.fresh if not kept.deleted)
+
+
+def _index(records: Records) -> list[Finding]:
+    wanted = visible(records)
+    if records.found == wanted:
+        return []
+    missing = [what for what in wanted if what not in records.found]
+    wrong = [what for what in records.found if what not in wanted]
+    return [Finding("stale", f"search does not find {missing[:3]} of {len(missing)}, but {wrong[:3]} of {len(wrong)}")]
 
 
 def _strangers(records: Records) -> list[Finding]:

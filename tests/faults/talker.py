@@ -3,6 +3,7 @@
 import asyncio
 import random
 import secrets
+import time
 from collections.abc import Collection
 from typing import Any
 
@@ -26,7 +27,8 @@ LAST = 12
 class Talker:
     """One person. Everything is tried again, through whichever gateway is there, until it is acknowledged.
 
-    rooms: he talks in the first, and follows all. barred: a room that he tries to read and may not.
+    rooms: he talks in the first, and follows all. barred: a room that he tries to read and may not. resumes: seconds that each
+    return took, from the first try until everything was live again.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Talker:
         self.socket: Socket | None = None
         self.reconnects = 0
         self.resyncs = 0
+        self.resumes: list[float] = []
         self._barred = barred
         self._doors = [person.at(url) for url in suite.urls]
         self._door = gateway
@@ -59,6 +62,7 @@ class Talker:
         if self.socket is not None:
             self.take()
             await self.socket.close()
+        began, returning = time.monotonic(), bool(self._epoch)
         while True:
             self._door += 1
             socket = Socket(self._doors[self._door % len(self._doors)])
@@ -71,6 +75,8 @@ class Talker:
             self._stand(ready)
             self.socket = socket
             self._taken = 0
+            if returning:
+                self.resumes.append(time.monotonic() - began)
             return socket
 
     def _resume(self) -> Frame:
@@ -256,6 +262,9 @@ class Talker:
             answer = await self.call("GET", path, 200, 404)
             if answer.status_code == 200:
                 self._glimpse(f"{path}: {answer.text[:200]}")
+        found = await self.call("GET", "/search", 200, 404, params={"room_id": self._barred})
+        if found.status_code == 200 and found.json()["items"]:
+            self._glimpse(f"a search: {found.text[:200]}")
 
     def _recent(self) -> list[Frame]:
         """The newest messages of his copy that are not deleted."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.faults.checker import DRAFT, Draft, Glimpse, Kept, Records, Send, Shown, check
+from tests.faults.checker import DRAFT, Draft, Glimpse, Kept, Records, Send, Shown, check, visible
 
 REACTIONS = ("dislike", "like", "👍")
 
@@ -42,6 +42,7 @@ def good(draw: st.DrawFn) -> Records:
         records.since[reader] = start + skip
         records.shown[reader] = events[skip:]
         records.copies[reader] = [kept for kept in records.fresh if kept.seq > records.since[reader]]
+    records.found = visible(records)
     records.head = seq
     end = draw(st.integers(start + 2, seq))
     records.ended = {"removed": end, "never in": 0}
@@ -156,6 +157,15 @@ def test_people_of_a_reaction_in_another_order_are_stale(records: Records) -> No
     assert kinds(records) == {"stale"}
 
 
+@given(good(), st.data(), st.booleans())
+def test_an_index_that_has_not_what_readers_see_is_stale(records: Records, data: st.DataObject, kept: bool) -> None:
+    at = data.draw(st.integers(0, len(records.found) - 1))
+    identifier, rev, body = records.found.pop(at)
+    if kept:
+        records.found.insert(at, (identifier, rev - 1, body))
+    assert kinds(records) == {"stale"}
+
+
 @given(good(), st.data())
 def test_a_message_that_a_copy_has_not_or_alone_has_is_stale(records: Records, data: st.DataObject) -> None:
     copy = records.copies["y"]
@@ -170,7 +180,7 @@ def test_a_message_that_a_copy_has_not_or_alone_has_is_stale(records: Records, d
 def test_an_acknowledged_edit_or_deletion_that_did_not_happen_is_lost(records: Records) -> None:
     kept = Kept("edited", records.head, 2, f"{DRAFT}of before", False)
     records.fresh.append(kept)
-    records.copies = {}
+    records.copies, records.found = {}, visible(records)
     records.drafts.append(Draft("edited", f"{DRAFT}of now"))
     assert kinds(records) == {"lost"}
     records.drafts[-1] = Draft("edited", None)
@@ -187,6 +197,7 @@ def test_a_draft_that_is_gone_is_lost_and_one_that_nobody_wrote_is_a_phantom(rec
     assert kinds(records) == {"lost"}
     records.drafts.pop()
     records.fresh.append(Kept("nobody's", records.head, 1, body, deleted))
+    records.found = visible(records)
     assert kinds(records) == {"phantom"}
 
 

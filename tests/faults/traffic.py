@@ -2,12 +2,14 @@
 
 import asyncio
 import heapq
+import time
 from collections.abc import Callable
 
 from tests.conftest import Suite
-from tests.faults.checker import Finding, Records, Shown, check
+from tests.faults.checker import Finding, Records, Shown, check, visible
 from tests.faults.outsider import Outsider
 from tests.faults.talker import Talker
+from tests.faults.verified import verified
 from tests.faults.view import kept
 from tests.protocol_client import Frame, Person, Socket
 
@@ -92,7 +94,7 @@ class Crowd:
             private.ended[stranger.name] = 0
         for talker in self.talkers:
             private.glimpses += talker.glimpses
-        return [*check(room), *check(private)]
+        return [*check(room), *check(private), *await verified(self._suite)]
 
     async def _records(self, reader: Talker, settle: float) -> Records:
         """Of the room that this one talks in."""
@@ -110,7 +112,28 @@ class Crowd:
                 records.sends += talker.sends
                 records.drafts += talker.drafts.values()
         records.glimpses += self.outsider.glimpses[reader.room]
+        await self._search(reader, records, settle)
         return records
+
+    async def _search(self, reader: Talker, records: Records, settle: float) -> None:
+        """Until everything is found as it is, or for so long: search follows what was committed, and may be behind."""
+        until = time.monotonic() + settle
+        while records.found != visible(records):
+            records.found = await _find(reader)
+            if time.monotonic() > until:
+                return
+
+
+async def _find(reader: Talker) -> list[tuple[str, int, str | None]]:
+    """Everything in his room: its id, rev and text, by ids."""
+    found: list[tuple[str, int, str | None]] = []
+    params: dict[str, str | int] = {"room_id": reader.room, "limit": 200}
+    while True:
+        page = (await reader.call("GET", "/search", 200, params=params)).json()
+        found += [(item["message"]["id"], item["message"]["rev"], item["message"]["body"]) for item in page["items"]]
+        if page["next"] is None:
+            return sorted(found)
+        params["cursor"] = page["next"]
 
 
 async def _read(reader: Person, room: str) -> tuple[int, list[Frame]]:

@@ -12,6 +12,9 @@ import pytest
 
 from tests.conftest import Suite
 from tests.integration.conftest import invitation
+from tests.integration.test_images import send, upload
+from tests.integration.test_search import found, until_found, word
+from tests.pictures import png
 from tests.protocol_client import Frame, Person, keep_open
 
 # One table for the service's own tests and these.
@@ -25,13 +28,18 @@ Call = tuple[str, str, dict[str, Any]]
 
 @dataclass
 class Scene:
-    """A room with somebody of each kind in it. victim: a plain member; outsider: somebody whom nobody minds banned."""
+    """A room with somebody of each kind in it. victim: a plain member; outsider: somebody whom nobody minds banned.
+
+    said: a word that one message in it holds, which carries the image.
+    """
 
     room: str
     people: dict[Who, Person]
     victim: Person
     outsider: Person
     message: Frame
+    said: str
+    image: Frame
     own: dict[Who, str] = field(default_factory=dict)
 
     def about(self, method: str, path: str, **json: Any) -> Call:
@@ -97,9 +105,11 @@ async def set_scene(kind: str, creator: Person, victim: Person, outsider: Person
         for user_id, role in newcomers.items():
             # Who is no member was one, and has left something behind.
             await creator.call("POST", f"/rooms/{room}/members", 201, json={"user_id": user_id, "role": role})
-    scene = Scene(room, people, victim, outsider, {})
+    image = await upload(victim, png())
+    scene = Scene(room, people, victim, outsider, {}, word(), image)
     method, path, more = scene.send()
     scene.message = await victim.call(method, path, 201, **more)
+    await send(victim, room, image, body=scene.said)
     for who, person in people.items():
         if kind == "direct" and who[1] is None:
             scene.own[who] = "01890000-0000-7000-8000-000000000000"
@@ -152,3 +162,70 @@ async def test_each_cell_is_as_it_is_written(scenes: dict[str, Scene], kind: str
         if answer.is_success:
             await undo(scene, action, who)
     assert found == expected
+
+
+@pytest.mark.parametrize("kind", GRID)
+async def test_an_image_is_seen_by_exactly_those_who_read_its_message(scenes: dict[str, Scene], kind: str) -> None:
+    scene = scenes[kind]
+    path = f"/media/{scene.image['id']}"
+    for world, role, code in cells(kind, "read"):
+        answer = await scene.people[(world, role)].http.get(path)
+        # Of an image nothing is told to who does not see it, not even in a public room.
+        told = None if answer.is_success else answer.json()["code"]
+        assert told == (None if code is None else "not_found"), (world, role)
+
+
+@pytest.mark.parametrize("kind", GRID)
+async def test_a_message_is_found_by_exactly_those_who_read_it(scenes: dict[str, Scene], kind: str) -> None:
+    scene = scenes[kind]
+    await until_found(scene.victim, scene.said, [scene.said])
+    for world, role, code in cells(kind, "read"):
+        assert await found(scene.people[(world, role)], scene.said) == ([scene.said] if code is None else []), (
+            world,
+            role,
+        )
+
+
+@pytest.mark.parametrize("kind", GRID)
+async def test_who_can_read_a_room_is_told_to_whoever_sees_that_there_is_one(
+    scenes: dict[str, Scene], kind: str
+) -> None:
+    scene = scenes[kind]
+    for world, role, code in cells(kind, "read"):
+        answer = await scene.people[(world, role)].http.get(f"/rooms/{scene.room}/privacy")
+        told = None if answer.is_success else answer.json()["code"]
+        assert told == (None if kind == "public" else code), (world, role)
+
+
+OFFICE: list[Call] = [
+    ("GET", "/admin/keys", {}),
+    ("POST", "/admin/keys/rotate", {"json": {"service": "messages"}}),
+    ("POST", "/admin/keys/rotate", {"json": {"service": "media"}}),
+    ("GET", "/admin/media/check", {}),
+    ("GET", "/admin/search", {}),
+    ("POST", "/admin/search/rebuild", {}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "more"), OFFICE, ids=str)
+async def test_keys_index_and_bucket_are_for_admins_alone(
+    scenes: dict[str, Scene], method: str, path: str, more: dict[str, Any]
+) -> None:
+    people = scenes["public"].people
+    told = {}
+    for (world, role), somebody in people.items():
+        answer = await somebody.http.request(method, path, **more)
+        told[(world, role)] = None if answer.is_success else answer.json()["code"]
+    assert told == {who: None if who[0] == "admin" else "forbidden" for who in people}
+
+
+async def test_keys_of_one_room_are_for_admins_alone_whoever_owns_it(scenes: dict[str, Scene]) -> None:
+    for (world, role), somebody in scenes["private"].people.items():
+        room = scenes["private"].room
+        for path, body in (
+            ("rotate", {"room_id": room}),
+            ("destroy", {"room_id": room, "reason": "x"}),
+        ):
+            answer = await somebody.http.post(f"/admin/keys/{path}", json=body)
+            # It is a plain room, which the admin is told.
+            assert answer.json()["code"] == ("invalid" if world == "admin" else "forbidden"), (world, role)

@@ -203,10 +203,10 @@ async def test_deleted_text_is_nowhere(suite: Suite, person: NewPerson) -> None:
     assert canary not in str(shown)
     async with asyncio.timeout(10):
         # NATS has kept that the room has grown, and no more than that.
-        while not any(room.encode() in found for found in kept(suite.home / "jetstream")):
+        while not any(room.encode() in found for found in kept(suite.kept("jetstream"))):
             await asyncio.sleep(0.05)
     for folder in ("jetstream", "logs"):
-        assert not [found for found in kept(suite.home / folder) if canary.encode() in found], folder
+        assert not [found for found in kept(suite.kept(folder)) if canary.encode() in found], folder
 
 
 def kept(folder: Path) -> list[bytes]:

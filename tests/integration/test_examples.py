@@ -41,6 +41,7 @@ async def test_every_example_is_run_here() -> None:
     assert sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*.py")) == [
         "async_postgres.py",
         "database/chat_models.py",
+        "file_upload.py",
         "jwt_auth.py",
         "websocket_chat.py",
     ]
@@ -75,12 +76,13 @@ async def test_another_program_verifies_tokens_and_old_refresh_tokens_end_the_se
 
 
 async def test_group_commit_leaves_no_holes_and_no_schema_behind(suite: Suite) -> None:
+    database = suite.run_json()["urls"]["postgres"]
     output = await shown(suite, str(EXAMPLES / "async_postgres.py"))
     assert re.search(r"^one commit a row: +[\d,]+ rows/s", output, re.MULTILINE)
     assert re.search(r"^group commit: +[\d,]+ rows/s", output, re.MULTILINE)
     assert "room 2 took seq 401 to 420 meanwhile; room 1 waits: True" in output
     assert "4021 rows in 10 rooms, each numbered 1, 2, 3, … without a hole" in output
-    connection = await asyncpg.connect(suite.run_json()["urls"]["postgres"])
+    connection = await asyncpg.connect(database)
     try:
         assert await connection.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'example%'") == 0
     finally:
@@ -110,13 +112,30 @@ async def test_the_models_answer_what_one_would_ask_first_and_write_nothing(suit
     assert re.search(r"^\S+ is in: ", output, re.MULTILINE)
 
 
+async def test_an_image_is_uploaded_sent_seen_and_gone(suite: Suite) -> None:
+    output = await shown(suite, str(EXAMPLES / "file_upload.py"))
+    assert re.search(r"^ +320×200, image/\w+, blurhash \S+$", output, re.MULTILINE)
+    for line in (
+        "before it is sent, Bob gets not_found",
+        "it is whole: True",
+        "Eve, who is not in the room, gets not_found",
+        "the same as before: True",
+        "too_large and unsupported_media_type",
+        "after the deletion, Bob gets not_found",
+    ):
+        assert f"       {line}\n" in output, line
+    assert re.search(r"the first hundred bytes: bytes 0-99/\d+ True$", output, re.MULTILINE)
+
+
 async def test_the_programs_in_the_sdks_readme_run_one_after_the_other(suite: Suite, tmp_path: Path) -> None:
     text = (ROOT / "clients" / "python" / "README.md").read_text()
     text = text.replace("http://127.0.0.1:8000", suite.urls[0]).replace("tempfile.gettempdir()", repr(str(tmp_path)))
     programs = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     outputs = [await shown(suite, "-c", program) for program in programs]
-    start, events, errors, tokens = outputs
+    start, events, images, errors, tokens = outputs
     assert start.startswith("2 ")
     assert "3: Is anybody there?" in events
+    assert images.startswith("1×1, ")
+    assert images.endswith("found: garden\n")
     assert errors == "rev_conflict cool\n"
     assert tokens == "signed in as dora\nstill dora\n"

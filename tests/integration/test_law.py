@@ -52,15 +52,22 @@ class Copy:
                 message = event["message"]
                 self.messages[message["id"]] = message
             case "message.edited" if (known := self.living(event)) is not None and event["rev"] >= known["rev"]:
-                known |= {
-                    name: event[name] for name in ("rev", "body", "format", "mentions", "mention_all", "edited_at")
-                }
+                fields = ("rev", "body", "format", "mentions", "mention_all", "edited_at", "unreadable")
+                known |= {name: event[name] for name in fields}
             case "message.deleted" if event["message_id"] in self.messages:
-                gone = {"body": None, "mentions": [], "mention_all": False, "reactions": [], "pinned": False}
+                gone = {
+                    "body": None,
+                    "mentions": [],
+                    "mention_all": False,
+                    "reactions": [],
+                    "pinned": False,
+                    "media": [],
+                }
                 self.messages[event["message_id"]] |= {
                     "rev": event["rev"],
                     "deleted": True,
                     "deleted_by": event["deleted_by"],
+                    "unreadable": False,
                     **gone,
                 }
             case "message.pinned" | "message.unpinned" if (known := self.living(event)) is not None:

@@ -16,6 +16,7 @@ import pytest
 from parley_shared.contracts.base import SERVICES
 from parley_shared.db.bootstrap import OWNERS
 from parley_shared.messaging.permissions import contracts
+from parley_shared.settings import SECOND
 from tests.conftest import Suite
 
 ALL = frozenset(SERVICES)
@@ -36,7 +37,12 @@ def publishers() -> dict[str, frozenset[str]]:
         "parley.evt.messages.nobody.hears": frozenset({"messages"}),
         "$JS.API.INFO": frozenset({"messages"}),
         "$JS.API.STREAM.INFO.PARLEY_MESSAGES": frozenset({"messages"}),
+        "$JS.API.CONSUMER.INFO.PARLEY_MESSAGES.search": frozenset({"search"}),
+        "$JS.API.CONSUMER.CREATE.PARLEY_MESSAGES.search": frozenset({"search"}),
+        "$JS.API.CONSUMER.MSG.NEXT.PARLEY_MESSAGES.search": frozenset({"search"}),
+        "$JS.ACK.PARLEY_MESSAGES.search.1.1.1.1.0": frozenset({"search"}),
     }
+    expected |= {"$SRV.PING": frozenset({"gateway"})}
     forbidden = [
         "$JS.API.STREAM.NAMES",
         "$JS.API.STREAM.LIST",
@@ -50,7 +56,10 @@ def publishers() -> dict[str, frozenset[str]]:
         "$JS.API.CONSUMER.CREATE.PARLEY_MESSAGES",
         "$JS.API.CONSUMER.CREATE.PARLEY_MESSAGES.spy",
         "$JS.API.CONSUMER.DURABLE.CREATE.PARLEY_MESSAGES.spy",
-        "$SRV.PING",
+        "$JS.API.CONSUMER.DELETE.PARLEY_MESSAGES.search",
+        "$JS.API.CONSUMER.INFO.PARLEY_MESSAGES.spy",
+        "$JS.API.CONSUMER.MSG.NEXT.PARLEY_MESSAGES.spy",
+        "$JS.ACK.PARLEY_MESSAGES.spy.1.1.1.1.0",
         "$SRV.INFO.parley-auth",
         "$SYS.REQ.SERVER.PING",
         "$SYS.REQ.ACCOUNT.PING.CONNZ",
@@ -74,7 +83,7 @@ def subscribers() -> dict[str, frozenset[str]]:
     expected |= {f"_INBOX_{service}.abc.*": frozenset({service}) for service in SERVICES}
     expected |= {f"parley.live.{kind}.0.*": frozenset({"gateway"}) for kind in KINDS}
     expected |= {f"parley.live.{kind}.>": frozenset({"gateway"}) for kind in KINDS}
-    expected |= {"$SRV.PING": ALL - {"gateway"}, "$SRV.INFO.>": ALL - {"gateway"}}
+    expected |= {"$SRV.PING": ALL, "$SRV.INFO.>": ALL}
     forbidden = [
         ">", "*", "*.>", "parley.>", "parley.*.>", "parley.rpc.>", "parley.rpc.*.v1.>", "parley.rpc.*.v1.user.login",
         "*.rpc.auth.>", "parley.live.>", "parley.live.*.0.*", "parley.evt.>", "parley.evt.messages.>", "_INBOX.>", "_INBOX.*.*",
@@ -126,7 +135,7 @@ async def connected(suite: Suite, user: str, password: str | None = None) -> Asy
 
 
 def secret_of(suite: Suite, name: str) -> str:
-    return (suite.home / "secrets" / name).read_text().strip()
+    return (suite.kept("secrets") / name).read_text().strip()
 
 
 # -- NATS
@@ -198,8 +207,8 @@ async def test_nobody_comes_in_without_the_password(suite: Suite, user: str, pas
 
 
 async def test_the_server_runs_with_no_other_users(suite: Suite) -> None:
-    users = json.loads((suite.home / "nats.conf").read_text())["authorization"]["users"]
-    assert {user["user"] for user in users} == {*SERVICES, "operator"}
+    users = json.loads(suite.kept("nats.conf").read_text())["authorization"]["users"]
+    assert {user["user"] for user in users} == {*SERVICES, *(service + SECOND for service in SERVICES), "operator"}
     assert all("permissions" in user for user in users if user["user"] != "operator")
     assert len({user["password"] for user in users}) == len(users)
 

@@ -267,18 +267,15 @@ async def test_an_admin_reads_how_connections_came_and_went(suite: Suite, person
     first = await alice.open(device_id="phone", client="tests/1.0")
     opened = await until_logged(admin, connection_id(first), closed=False)
     assert (opened["user_id"], opened["device_id"], opened["client"]) == (alice.id, "phone", "tests/1.0")
-    assert (opened["ip_prefix"], opened["code"], opened["side"], opened["resume"]) == (
-        "127.0.0.0/24",
-        None,
-        None,
-        "none",
-    )
+    assert opened["ip_prefix"] == suite.seen_from(opened["ip_prefix"])
+    assert (opened["code"], opened["side"], opened["resume"]) == (None, None, "none")
     room = await alice.room()
     await first.say(room, "hello")
     epoch, head = first.ready["epoch"], first.ready["streams"][f"user:{alice.id}"]["head"]
     await first.close()
     closed = await until_logged(admin, connection_id(first))
-    assert (closed["code"], closed["side"], closed["gateway"]) == (1000, "client", "gateway-2")
+    assert (closed["code"], closed["side"]) == (1000, "client")
+    assert closed["gateway"] == suite.instance(1, closed["gateway"])
     assert closed["bytes_in"] > 100
     assert closed["bytes_out"] > 100
     second = await alice.open(

@@ -73,7 +73,8 @@ async def test_an_admin_asks_why_somebody_was_disconnected(
     shell = await signed_in(suite, tmp_path / "admin", admin)
     shown = (await shell.run("connections", alice.username)).splitlines()
     assert [line.split()[-1] for line in shown[1:]] == [connection_id(first), connection_id(second)], "the newest last"
-    assert "1006 by the network  gateway-2  phone/2.1" in shown[1]
+    gateway = shown[1].partition("1006 by the network  ")[2].split()[0]
+    assert f"1006 by the network  {suite.instance(1, gateway)}  phone/2.1" in shown[1]
     assert "open" in shown[2]
     assert "client saw 1006" in shown[2]
     whole = await shell.run("connections", "--id", connection_id(second))
