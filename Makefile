@@ -10,6 +10,9 @@ SERVICES = auth gateway media messages presence search
 WEB_SOURCES = $(wildcard web/*.json web/*.ts web/*.js web/*.html) \
   $(shell find web/src web/public web/tools clients/typescript/src -type f 2>/dev/null)
 
+# A suite is fifteen processes: what the interpreter has compiled is kept, whatever the shell says, or each compiles all libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run service test test-units test-web test-integration test-browser lint fmt bench docs types web test-compose env test-k8s k8s-secrets clean sync
 
@@ -17,7 +20,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 sync:
-	@$(UV) sync --frozen --all-packages --group web
+	@$(UV) sync --frozen --all-packages --group web --compile-bytecode
 
 # What npm has installed says so in this file.
 node_modules/.package-lock.json: package-lock.json package.json $(wildcard clients/*/package.json) web/package.json | sync
