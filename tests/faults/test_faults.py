@@ -30,7 +30,7 @@ pytestmark = pytest.mark.fault
 @pytest.fixture(scope="module")
 def shaken() -> Iterator[Suite]:
     """A suite of its own, since it will be mistreated."""
-    running = Suite(2, {**GENEROUS, "PARLEY_MESSAGES": "2", "PARLEY_MESSAGES_CHANGES_PER_MINUTE": "off"})
+    running = Suite(2, {**GENEROUS, "PARLEY_MESSAGES": "2"})
     try:
         running.start()
         yield running
