@@ -12,6 +12,8 @@ from parley_shared import embedded
 Mood = Literal["good", "refusing", "hanging", "failing", "cutting requests", "cutting answers", "trickling"]
 _FAILURE = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
 _METHODS = (b"GET ", b"PUT ", b"POST ", b"HEAD ", b"DELETE ")
+TURNS = 5
+"""Of the loop, from accepting a connection to its task."""
 
 
 class Proxy:
@@ -38,9 +40,13 @@ class Proxy:
 
     async def _stop(self) -> None:
         if self._server is not None:
+            # Nobody else is let in; and who was at the last moment has a task some turns of the loop later. asyncio forgets to close
+            # the connection of one whose server is closed in between.
+            for listening in self._server.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
             self._server.close()
-            # Who was let in at the last moment has a task only some turns of the loop later.
-            await asyncio.sleep(0.05)
             for task in self._open:
                 task.cancel()
             await asyncio.gather(*self._open, return_exceptions=True)
