@@ -6,12 +6,20 @@ from uuid import UUID
 
 import asyncpg
 
-from parley_messages.store.timeline import FROM
-
 CHANGES = ("message.created", "message.edited", "message.deleted")
 _ENTRY = """
     m.id, m.seq AS message_seq, m.rev, m.sender_id, m.created_at, m.deleted_at, m.format, m.media IS NOT NULL AS has_image, r.body
 """
+
+# One row at a time, by its key. Joined freely, the planner of a table that has grown since it was analysed reads a room's whole history
+# for the few messages that are new in it.
+_BODY = """
+    LEFT JOIN LATERAL (
+        SELECT r.body FROM messages.message_revisions r
+        WHERE r.room_id = m.room_id AND r.message_id = m.id AND r.rev = m.rev AND m.deleted_at IS NULL LIMIT 1
+    ) r ON true
+"""
+_SPANS = "unnest($1::uuid[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS w (room_id, after, head, i)"
 
 Span = tuple[UUID, int, int]
 """(room, after, head): what lies in it beyond the one seq and up to the other."""
@@ -39,14 +47,16 @@ class IndexingQueries:
         return list(
             await self._connection.fetch(
                 f"""
-                SELECT w.i - 1 AS i, found.* FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS w (room_id, after, head, i)
+                SELECT w.i - 1 AS i, e.seq, found.* FROM {_SPANS}
                 CROSS JOIN LATERAL (
-                    SELECT e.seq, {_ENTRY} FROM messages.events e
-                    LEFT JOIN messages.messages m ON m.room_id = w.room_id AND m.id = e.message_id AND e.kind = ANY($5::text[])
-                    LEFT JOIN messages.message_revisions r
-                        ON r.room_id = m.room_id AND r.message_id = m.id AND r.rev = m.rev AND m.deleted_at IS NULL
+                    SELECT e.seq, e.kind, e.message_id FROM messages.events e
                     WHERE e.stream = 'room:' || w.room_id AND e.seq > w.after AND e.seq <= w.head ORDER BY e.seq LIMIT $4
-                ) AS found ORDER BY w.i, found.seq
+                ) e
+                LEFT JOIN LATERAL (
+                    SELECT {_ENTRY} FROM messages.messages m {_BODY}
+                    WHERE m.room_id = w.room_id AND m.id = e.message_id AND e.kind = ANY($5::text[]) LIMIT 1
+                ) found ON true
+                ORDER BY w.i, e.seq
                 """,  # noqa: S608
                 *_columns(spans),
                 limit,
@@ -60,11 +70,11 @@ class IndexingQueries:
         return list(
             await self._connection.fetch(
                 f"""
-                SELECT w.i - 1 AS i, found.* FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS w (room_id, after, head, i)
+                SELECT w.i - 1 AS i, m.seq, {_ENTRY} FROM {_SPANS}
                 CROSS JOIN LATERAL (
-                    SELECT m.seq, {_ENTRY} {FROM} WHERE m.room_id = w.room_id AND m.seq > w.after AND m.seq <= w.head
-                    ORDER BY m.seq LIMIT $4
-                ) AS found ORDER BY w.i, found.seq
+                    SELECT * FROM messages.messages x WHERE x.room_id = w.room_id AND x.seq > w.after AND x.seq <= w.head
+                    ORDER BY x.seq LIMIT $4
+                ) m {_BODY} ORDER BY w.i, m.seq
                 """,  # noqa: S608
                 *_columns(spans),
                 limit,
