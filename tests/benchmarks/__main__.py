@@ -107,7 +107,7 @@ class Bench:
         users, plain = self._people("many")
         sealed = asyncio.run(people.fill(self.suite.urls[0], users, len(plain), "sealed"))
         with self._frozen("search"):
-            for turn in (1, 2):
+            for turn in report.TURNS:
                 for name, rooms in (("plain", plain), ("sealed", sealed)):
                     self._measure("parley", f"{name}-{turn}", self._plan(users, rooms, in_flight=IN_FLIGHT))
 
@@ -116,7 +116,7 @@ class Bench:
         leaves it time: how soon it has found what is said."""
         users, rooms = self._people("many")
         plan = self._plan(users, rooms, in_flight=IN_FLIGHT)
-        for turn in (1, 2):
+        for turn in report.TURNS:
             with self._frozen("search"):
                 self._measure("parley", f"unindexed-{turn}", plan)
             asyncio.run(_until_indexed(self.suite))
@@ -135,7 +135,7 @@ class Bench:
         off = {"TRACE_RATIO": "0", "TRACES_ASKED_PER_SECOND": "0"}
         on = {"TRACE_FILE": str(self.suite.home / "traces" / "gateway-traced.jsonl")}
         with self._gateway("untraced", off) as untraced, self._gateway("traced", on) as traced:
-            for turn in (1, 2):
+            for turn in report.TURNS:
                 for name, (url, pid), every in (("untraced", untraced, 0), ("traced", traced, TRACE_ASKED_EVERY)):
                     plan = self._plan(users, rooms, in_flight=IN_FLIGHT)
                     watch = {**plan.watch, "gateway": [pid]}

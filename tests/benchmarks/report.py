@@ -13,6 +13,8 @@ from tests.benchmarks.machine import described, put_figures
 from tests.benchmarks.profiled import Line
 
 PROCESSES = ("gateway", "messages", "presence", "nats", "postgres", "load")
+TURNS = (1, 2, 3, 4)
+"""Of what is compared within a run: fewer, and the machine's moods are greater than what is looked for."""
 TITLES = {
     "one": "one in flight, 2 members",
     "hot": "hot: 1 room of 10, 64 in flight",
@@ -23,12 +25,12 @@ TITLES = {
     "everything": "many, with receipts, presence, one mention in ten",
     "announced": "8 in flight, beside a message to {users} each second",
     "mentioned": "8 in flight, beside one that mentions {users}",
-    **{f"{kind}-{turn}": f"many, in {kind} rooms ({turn})" for turn in (1, 2) for kind in ("plain", "sealed")},
-    **{f"unindexed-{turn}": f"many, search standing still ({turn})" for turn in (1, 2)},
-    **{f"indexed-{turn}": f"many, search following ({turn})" for turn in (1, 2)},
+    **{f"{kind}-{turn}": f"many, in {kind} rooms ({turn})" for turn in TURNS for kind in ("plain", "sealed")},
+    **{f"unindexed-{turn}": f"many, search standing still ({turn})" for turn in TURNS},
+    **{f"indexed-{turn}": f"many, search following ({turn})" for turn in TURNS},
     "fresh": "1 in flight, search following",
-    **{f"untraced-{turn}": f"many, nothing traced ({turn})" for turn in (1, 2)},
-    **{f"traced-{turn}": f"many, traced as set ({turn})" for turn in (1, 2)},
+    **{f"untraced-{turn}": f"many, nothing traced ({turn})" for turn in TURNS},
+    **{f"traced-{turn}": f"many, traced as set ({turn})" for turn in TURNS},
     "idle": "{users} users who say nothing (µs per user and minute)",
 }
 STACKS = {"parley": "Parley", "textbook": "textbook", "send_text": "FastAPI `send_text`"}
@@ -128,14 +130,14 @@ def goals(run: Run) -> list[Goal]:
 
 def _cost(run: Run, load: str) -> float | None:
     """µs of CPU for each message, of all processes but the load's, over the turns."""
-    turns = [measured for turn in (1, 2) if (measured := run.find("parley", f"{load}-{turn}")) is not None]
+    turns = [measured for turn in TURNS if (measured := run.find("parley", f"{load}-{turn}")) is not None]
     spent = [sum(us for name, us in measured.cpu_us.items() if name != "load") for measured in turns]
     return sum(spent) / len(spent) if spent else None
 
 
 def _by_turns(run: Run, without: str, with_it: str) -> float | None:
     """How many times the rate of the one the other has, over the turns of both."""
-    turns = [(run.find("parley", f"{without}-{turn}"), run.find("parley", f"{with_it}-{turn}")) for turn in (1, 2)]
+    turns = [(run.find("parley", f"{without}-{turn}"), run.find("parley", f"{with_it}-{turn}")) for turn in TURNS]
     pairs = [(first, second) for first, second in turns if first is not None and second is not None]
     return sum(second.rate for _, second in pairs) / sum(first.rate for first, _ in pairs) if pairs else None
 
