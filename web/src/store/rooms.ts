@@ -14,6 +14,8 @@ export class RoomList extends Topic {
   #sorted: readonly MyRoom[] | null = null;
   /** The list is whole; before, only what was kept from the last visit. */
   #complete = false;
+  /** How far one's own stream had come in the last `ready`: what it says is of that moment. */
+  #counted = 0;
 
   constructor(me: string, remembered: readonly MyRoom[] = []) {
     super();
@@ -47,7 +49,8 @@ export class RoomList extends Topic {
   }
 
   /** The rooms of a `ready` frame: the most recently active, and all of them unless there are more. Those no longer there are gone. */
-  ready(frame: Pick<ReadyFrame, "rooms" | "more_rooms">): string[] {
+  ready(frame: Pick<ReadyFrame, "rooms" | "more_rooms" | "streams">): string[] {
+    this.#counted = frame.streams[`user:${this.#me}`]?.head ?? 0;
     const named = new Set(frame.rooms.map(({ id }) => id));
     const gone = frame.more_rooms ? [] : [...this.#rooms.keys()].filter(id => !named.has(id));
     for (const id of gone) this.#rooms.delete(id);
@@ -80,10 +83,11 @@ export class RoomList extends Topic {
     this.#set({ ...room, read_seq: seq, unread, mentions: all ? 0 : room.mentions });
   }
 
-  /** A mention, a reply or a direct message. */
-  notified(id: string): void {
+  /** A mention, a reply or a direct message; seq: of one's own stream. */
+  notified(id: string, seq: number): void {
     const room = this.#rooms.get(id);
-    if (room !== undefined) this.#set({ ...room, mentions: room.mentions + 1 });
+    // Replayed after a `ready` whose rooms count it already.
+    if (room !== undefined && seq > this.#counted) this.#set({ ...room, mentions: room.mentions + 1 });
   }
 
   apply(id: string, seq: number, event: AnyEvent): void {

@@ -250,7 +250,7 @@ export class Store {
 
   #event(stream: string, seq: number, event: AnyEvent): void {
     const roomId = roomOf(stream);
-    if (roomId === null) this.#ownEvent(event);
+    if (roomId === null) this.#ownEvent(seq, event);
     else this.#roomEvent(roomId, seq, event);
     this.#save();
   }
@@ -270,7 +270,7 @@ export class Store {
     else if (event.kind === "room.restored") void this.#readRoom(roomId);
   }
 
-  #ownEvent(event: AnyEvent): void {
+  #ownEvent(seq: number, event: AnyEvent): void {
     switch (event.kind) {
       case "room.joined":
         this.#timelines.delete(event.room_id);
@@ -284,7 +284,7 @@ export class Store {
         const { notification } = event;
         this.notifications.add(notification);
         const isShown = notification.room_id === this.#shownRoom && document.hasFocus();
-        if (notification.message_id !== null && !isShown) this.rooms.notified(notification.room_id);
+        if (notification.message_id !== null && !isShown) this.rooms.notified(notification.room_id, seq);
         this.hooks.notified?.(notification);
         break;
       }

@@ -35,7 +35,7 @@ function said(sender: string, body = "text", root: string | null = null): AnyEve
   return room.events.at(-1) as AnyEvent;
 }
 
-const ready = (...rooms: MyRoom[]) => ({ rooms, more_rooms: false });
+const ready = (...rooms: MyRoom[]) => ({ rooms, more_rooms: false, streams: {} });
 
 test("messages of others count once, also when they are told again", () => {
   const list = new RoomList(ME);
@@ -46,6 +46,16 @@ test("messages of others count once, also when they are told again", () => {
   list.apply("a", 5, said("ann"));
   list.apply("a", 5, said("ann"));
   expect(list.get("a")).toMatchObject({ unread: 2, head: 5 });
+});
+
+test("a mention counts once, also when one's own stream is replayed", () => {
+  const list = new RoomList(ME);
+  const streams = { [`user:${ME}`]: { status: "recovered" as const, head: 7 } };
+  list.ready({ ...ready(roomOf("a", { head: 4, unread: 1, mentions: 1 })), streams });
+  list.notified("a", 7);
+  expect(list.get("a")?.mentions).toBe(1);
+  list.notified("a", 8);
+  expect(list.get("a")?.mentions).toBe(2);
 });
 
 test("replies do not count as unread in the room", () => {
