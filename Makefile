@@ -54,6 +54,7 @@ test-integration: web/dist/index.html ## The documentation, and the whole system
 	@.venv/bin/pytest -q -n 2 --dist loadfile tests/unit tests/integration tests/faults
 
 test-browser: web/dist/index.html ## The web client in a browser, against the whole suite; PARLEY_SHOTS=FOLDER keeps pictures
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" node web/tests/browser/harness/fetch.ts
 	@.venv/bin/pytest -q tests/browser
 
 test-compose: env ## The integration tests against the suite in containers; BEFORE=COMMIT: half of them of that commit. Needs Docker

@@ -10,7 +10,6 @@ from tests.node import ROOT, vitest
 
 WEB = ROOT / "web"
 WITHIN_S = 1500.0
-# HOME: where npm's settings are, by which a browser is fetched if there is none.
 PASSED_ON = ("PARLEY_CHROMIUM", "PARLEY_SHOTS", "CI", "HOME")
 
 

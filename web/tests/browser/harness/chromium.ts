@@ -22,7 +22,8 @@ interface Found {
   libraries?: string;
 }
 
-async function chromium(): Promise<Found> {
+/** What is installed, or was fetched; otherwise it is fetched, with the settings of npm that this process has. */
+export async function chromium(): Promise<Found> {
   const told = process.env["PARLEY_CHROMIUM"];
   if (told === FROM_NPM) return fetched();
   if (told !== undefined && told !== "") return { executablePath: told };
@@ -35,6 +36,7 @@ async function chromium(): Promise<Found> {
 /** Unpacked beside what was fetched: what lies under its name where everybody may write could be anybody's. */
 async function fetched(): Promise<Found> {
   if (!(await isFetched())) {
+    process.stdout.write("… Fetching a browser\n");
     await promisify(execFile)("npm", ["ci", "--silent", "--no-audit", "--no-fund"], { cwd: FETCHED });
   }
   const require = createRequire(join(FETCHED, "package.json"));

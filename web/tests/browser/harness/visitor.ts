@@ -138,6 +138,8 @@ export class Visitor {
       const ofApi = message.location().url.startsWith(`${ADDRESS}/api/`);
       if (text.startsWith("Failed to load resource") && (ofApi || troubled)) return;
       if (troubled && /WebSocket connection to|net::ERR_/.test(text)) return;
+      // The worker took over while the page was loading: its parts come through it, and what was fetched ahead did not.
+      if (/^A preload for .* cross-world service worker resource mismatch/.test(text)) return;
       this.problems.push(`${message.type()} in the console: ${text} (${message.location().url})`);
     });
     page.on("crash", () => this.problems.push("the page crashed"));
