@@ -14,7 +14,7 @@ WEB_SOURCES = $(wildcard web/*.json web/*.ts web/*.js web/*.html) \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run service test test-units test-web test-integration test-browser lint fmt bench docs types web test-compose env test-k8s k8s-secrets clean sync
+.PHONY: help run demo service test test-units test-web test-integration test-browser lint fmt bench docs types web test-compose env test-k8s k8s-secrets clean sync
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ web/dist/index.html: node_modules/.package-lock.json $(WEB_SOURCES)
 
 run: sync web/dist/index.html ## Start the whole suite on this machine: PostgreSQL, NATS, S3, six services and the web client
 	@exec .venv/bin/parley-local
+
+demo: sync ## People who talk, in the suite that `make run` has started
+	@.venv/bin/python examples/demo.py
 
 service: sync ## Start one service with what it needs: make service NAME=messages
 	@test -n "$(NAME)" || { echo "Which one? make service NAME=messages   ($(SERVICES))"; exit 64; }

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
+from parley_client import Client
 from tests.conftest import Suite
 from tests.protocol_client import Person
 
@@ -41,6 +42,7 @@ async def test_every_example_is_run_here() -> None:
     assert sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*.py")) == [
         "async_postgres.py",
         "database/chat_models.py",
+        "demo.py",
         "file_upload.py",
         "jwt_auth.py",
         "websocket_chat.py",
@@ -73,6 +75,18 @@ async def test_another_program_verifies_tokens_and_old_refresh_tokens_end_the_se
     }
     assert "the first refresh token once more: 401 bad_token" in output
     assert "and the newest, since the session is over: 401 bad_token" in output
+
+
+async def test_the_demo_fills_rooms_and_talks_on(suite: Suite) -> None:
+    output = await shown(suite, str(EXAMPLES / "demo.py"), "--seconds", "1")
+    found = re.search(r"sign in as (\S+) with\s+(\S+)", output)
+    assert found is not None, output
+    async with Client(suite.urls[0], username=found[1], password=found[2]) as guest:
+        rooms = {room.name: room for room in (await guest.rooms()).items}
+        assert {"Kitchen crew", "Garden", "Workshop", "Music on Fridays", "Accounts"} <= rooms.keys()
+        messages = (await guest.messages(rooms["Garden"].id)).items
+        assert any(message.media for message in messages)
+        assert any(message.reactions for message in messages)
 
 
 async def test_group_commit_leaves_no_holes_and_no_schema_behind(suite: Suite) -> None:
