@@ -37,7 +37,7 @@ class Running:
 
     async def serve(self, ready: Rpc[Empty, Readiness]) -> None:
         """Start answering: all verbs registered before, and readiness."""
-        self.server.serve(ready, self.health.readiness)
+        self.server.serve(ready, self.health.readiness, each=True)
         await self.server.start()
         log.info("process.ready")
 

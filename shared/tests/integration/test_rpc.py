@@ -14,6 +14,7 @@ from parley_shared import telemetry
 from parley_shared.contracts import auth
 from parley_shared.contracts.base import Empty
 from parley_shared.errors import Code, Refused, unavailable
+from parley_shared.health import Health
 from parley_shared.messaging.connection import Bus
 from parley_shared.messaging.rpc import RpcClient, RpcServer
 from parley_shared.testing.fixtures import Nats
@@ -277,6 +278,26 @@ async def test_two_replicas_share_the_calls(nats: Nats, rpc: RpcClient) -> None:
             await rpc.call(auth.JWKS, Empty())
     assert len(served_by) == 100
     assert set(served_by) == {1, 2}
+
+
+async def test_each_replica_says_for_itself_how_it_is(nats: Nats, rpc: RpcClient) -> None:
+    buses = [nats.bus("auth") for _ in range(2)]
+    for number, bus in enumerate(buses):
+        await bus.connect()
+        health = Health(service="auth", version="1.0.0", instance=f"auth-{number}")
+        health.draining = number == 1
+        server = RpcServer(bus, service="auth", version="1.0.0", outage=lambda _error: False)
+        server.serve(auth.READY, health.readiness, each=True)
+        await server.start()
+        await until_served(bus)
+    said = await rpc.each(auth.READY, Empty(), 0.5)
+    assert {(one.instance, one.ready, *one.reasons) for one in said} == {
+        ("auth-0", True),
+        ("auth-1", False, "draining"),
+    }
+    assert (await rpc.call(auth.READY, Empty())).service == "auth"
+    for bus in buses:
+        await bus.close()
 
 
 async def test_without_the_bus_every_waiting_call_is_told_at_once(nats: Nats, rpc: RpcClient) -> None:

@@ -1462,7 +1462,7 @@ export interface paths {
         };
         /**
          * Which processes there are
-         * @description Every process that runs and is connected, with its version; and what is missing, if something is.
+         * @description Every process that runs and is connected, with its version; and what each of them misses, if something is missing.
          */
         get: operations["cluster"];
         put?: never;
@@ -2016,7 +2016,7 @@ export interface components {
         };
         /**
          * Cluster
-         * @description replicas: all processes that answered. services: what one of each says of its readiness, as /readyz.
+         * @description replicas: all processes that answered. services: what the first of each says of its readiness, as /readyz.
          */
         Cluster: {
             replicas: components["schemas"]["Replica"][];
@@ -2024,12 +2024,16 @@ export interface components {
         };
         /**
          * Replica
-         * @description One process. instance: its name, as logs and figures have it.
+         * @description One process. instance: its name, as logs and figures have it. ready: None if it did not say in time. reasons: what is missing.
          */
         Replica: {
             service: string;
             instance: string;
             version: string;
+            /** @default null */
+            ready?: boolean | null;
+            /** @default [] */
+            reasons?: string[];
         };
         /**
          * Message

@@ -45,6 +45,7 @@ from parley_gateway.settings import Settings
 from parley_gateway.tokens import TokenVerifier
 from parley_gateway.web import WebClient
 from parley_shared import process
+from parley_shared.contracts import gateway as contract
 from parley_shared.limits import FRAME_BYTES, UPLOAD_BYTES, UPLOAD_ENVELOPE_BYTES
 from parley_shared.service import running
 from parley_shared.telemetry import HeadSampler
@@ -198,10 +199,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         async def knows_revocations() -> str | None:
             return None if revocations.fresh else "auth has not answered for a minute"
 
-        # It serves nobody over NATS; but it is one of those who are there.
-        await running_service.server.start()
         health.add("keys", knows_keys)
         health.add("revocations", knows_revocations)
+        await running_service.serve(contract.READY)
         server = make_server(app, settings)
         serving = asyncio.create_task(server.serve(), name="http")
         stopping = asyncio.create_task(stop.wait())

@@ -1,16 +1,22 @@
-"""The public /readyz: whether everything is up, asked of every service, at most once a second."""
+"""Whether everything is up: the public /readyz, one answer a service, at most twice a second; and every replica, for an admin."""
 
 import asyncio
 import time
 from typing import Any
 
-from parley_shared.contracts import auth, media, messages, presence, search
+from msgspec import structs
+
+from parley_shared.contracts import auth, gateway, media, messages, presence, search
 from parley_shared.contracts.base import Empty
+from parley_shared.contracts.base import Readiness as Said
+from parley_shared.contracts.cluster import Replica
 from parley_shared.errors import Refused
 from parley_shared.health import Health
 from parley_shared.messaging.rpc import RpcClient
 
 CACHE_S = 0.5
+EACH_S = 1.2
+"""Seconds in which every replica says how it is; a check of its own is given one."""
 _VERBS = {
     "auth": auth.READY,
     "messages": messages.READY,
@@ -50,9 +56,20 @@ class Readiness:
             "services": services,
         }
 
+    async def replicas(self) -> list[Replica]:
+        """Every process that is there, and what it says of itself. Raises Refused: UNAVAILABLE."""
+        asked = asyncio.gather(*(self._rpc.each(verb, Empty(), EACH_S) for verb in (gateway.READY, *_VERBS.values())))
+        there = await self._rpc.everybody(EACH_S)
+        said = {(one.service, one.instance): one for answers in await asked for one in answers}
+        return [_as_said(replica, said.get((replica.service, replica.instance))) for replica in there]
+
     async def _one(self, name: str) -> dict[str, Any]:
         try:
             answer = await self._rpc.call(_VERBS[name], Empty())
         except Refused as refusal:
             return {"ready": False, "version": None, "reasons": [refusal.detail]}
         return {"ready": answer.ready, "version": answer.version, "reasons": answer.reasons}
+
+
+def _as_said(replica: Replica, said: Said | None) -> Replica:
+    return replica if said is None else structs.replace(replica, ready=said.ready, reasons=said.reasons)

@@ -25,6 +25,7 @@ from parley_gateway.revocations import Revocations
 from parley_gateway.settings import Settings
 from parley_gateway.tokens import TokenVerifier
 from parley_shared.contracts import auth, messages
+from parley_shared.contracts.base import Readiness as Said
 from parley_shared.contracts.base import Rpc, Wire
 from parley_shared.contracts.cluster import Replica
 from parley_shared.contracts.live import JourneyPart
@@ -49,6 +50,7 @@ class FakeRpc:
         self.answers: dict[str, Answer] = {}
         self.asked: list[tuple[str, Any]] = []
         self.replicas: list[Replica] = []
+        self.said: list[Said] = []
 
     def on(self, rpc: Rpc[Any, Any], answer: Answer) -> None:
         """A reply, a refusal, or a function of the request that returns (or raises) one."""
@@ -72,6 +74,9 @@ class FakeRpc:
 
     async def everybody(self, _seconds: float) -> list[Replica]:
         return self.replicas
+
+    async def each(self, rpc: Rpc[Any, Any], _request: Any, _seconds: float) -> list[Said]:
+        return [one for one in self.said if one.service == rpc.owner]
 
 
 class FakeSubscription:

@@ -107,5 +107,5 @@ class Readiness(Wire, frozen=True, kw_only=True):
 
 
 def ready_rpc(owner: Service) -> Rpc[Empty, Readiness]:
-    """Every service answers it; the public /readyz asks all of them."""
+    """Every replica of every service answers it: the public /readyz takes the first answer, an admin is told all."""
     return svc_rpc(owner, "ready", Empty, Readiness, callers={"gateway"}, timeout=1.0)

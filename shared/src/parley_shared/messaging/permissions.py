@@ -36,12 +36,10 @@ def contracts() -> list[Rpc[Any, Any]]:
 def permissions(service: Service) -> dict[str, Any]:
     """The `permissions` block of a nats-server user, as the server's configuration spells it."""
     publish = [rpc.subject for rpc in contracts() if service in rpc.callers]
-    subscribe = [f"_INBOX_{service}.>", "$SRV.>"]
+    subscribe = [f"_INBOX_{service}.>", "$SRV.>", f"parley.rpc.{service}.>"]
     if service == "gateway":
         # Who is there, asked on an admin's behalf.
         publish.append("$SRV.PING")
-    else:
-        subscribe.append(f"parley.rpc.{service}.>")
     for kind, owners in _LIVE_PUBLISHERS.items():
         if service in owners:
             publish.append(f"parley.live.{kind}.>")

@@ -84,17 +84,7 @@ class RpcClient:
 
     async def everybody(self, seconds: float) -> list[Replica]:
         """All processes that answer within so many seconds, by service and instance. Raises Refused: UNAVAILABLE."""
-        if not self._bus.connected:
-            raise unavailable("The message bus is away for the moment; try again.")
-        self._count += 1
-        token = f"all{self._count}"
-        answers = self._gathered[token] = []
-        try:
-            await self._bus.client.publish(PING_SUBJECT, b"", reply=f"{self._inbox}.{token}")
-            await asyncio.sleep(seconds)
-        finally:
-            del self._gathered[token]
-        found = [_decode_pong(message.data) for message in answers]
+        found = [_decode_pong(message.data) for message in await self._gather(PING_SUBJECT, b"", seconds)]
         return sorted(
             (
                 Replica(
@@ -107,6 +97,25 @@ class RpcClient:
             ),
             key=lambda replica: (replica.service, replica.instance),
         )
+
+    async def each(self, rpc: Rpc[Req, Rep], request: Req, seconds: float) -> list[Rep]:
+        """What all replicas say within so many seconds, to a verb that each of them serves. Raises Refused: UNAVAILABLE."""
+        answers = await self._gather(rpc.subject, _encode(request), seconds)
+        decode = self._decoder(rpc.reply)
+        return [decode(message.data) for message in answers if message.headers is None]
+
+    async def _gather(self, subject: str, data: bytes, seconds: float) -> list[Msg]:
+        if not self._bus.connected:
+            raise unavailable("The message bus is away for the moment; try again.")
+        self._count += 1
+        token = f"all{self._count}"
+        answers = self._gathered[token] = []
+        try:
+            await self._bus.client.publish(subject, data, reply=f"{self._inbox}.{token}")
+            await asyncio.sleep(seconds)
+        finally:
+            del self._gathered[token]
+        return answers
 
     async def call(self, rpc: Rpc[Req, Rep], request: Req, *, timeout: float | None = None) -> Rep:  # noqa: ASYNC109 — it is sent to the other side as a deadline
         """The reply, or the refusal that the owner answered.
@@ -198,7 +207,7 @@ Handler = Callable[[Req], Awaitable[Rep]]
 
 
 class RpcServer:
-    """Serves this service's verbs to all its replicas' callers, in a queue group of the service's name.
+    """Serves this service's verbs to all its replicas' callers, in a queue group of the service's name: one replica answers.
 
     instance: this replica's name, which it tells whoever asks who is there.
     outage: whether an error means that something the service stands on is away (its database); answered `unavailable`.
@@ -221,14 +230,16 @@ class RpcServer:
         self._instance = instance
         self._outage = outage
         self._most = in_flight
-        self._handlers: list[tuple[Rpc[Any, Any], Handler[Any, Any]]] = []  # Any: verbs of all types share the list
+        self._handlers: list[
+            tuple[Rpc[Any, Any], Handler[Any, Any], bool]
+        ] = []  # Any: verbs of all types share the list
         self._tasks: set[asyncio.Task[None]] = set()
         self._service: Service | None = None
         _in_work.set_function(lambda: len(self._tasks))
 
-    def serve(self, rpc: Rpc[Req, Rep], handler: Handler[Req, Rep]) -> None:
-        """Register a verb; before `start`."""
-        self._handlers.append((rpc, handler))
+    def serve(self, rpc: Rpc[Req, Rep], handler: Handler[Req, Rep], *, each: bool = False) -> None:
+        """Register a verb; before `start`. each: every replica answers for itself, and whoever calls one takes the first answer."""
+        self._handlers.append((rpc, handler, each))
 
     async def start(self) -> None:
         self._service = await add_service(
@@ -241,12 +252,14 @@ class RpcServer:
                 stats_handler=self._stats,
             ),
         )
-        for rpc, handler in self._handlers:
+        for rpc, handler, each in self._handlers:
             await self._service.add_endpoint(
                 EndpointConfig(
                     name=f"{rpc.side}-{rpc.verb}".replace(".", "-"),
                     subject=rpc.subject,
                     handler=self._entry(rpc, handler),
+                    # A group of its own is NATS's way to leave nobody out.
+                    queue_group=f"{self._service_name}-{self._service.id}" if each else None,
                 )
             )
 

@@ -27,6 +27,7 @@ BEHIND = 10
 """Rooms that the search index may be behind in at any moment while people talk."""
 CERTIFICATE_DAYS = 14
 LOCAL = ("127.0.0.1", "localhost", "::1")
+TROUBLE = "docs/operations/troubleshooting.md"
 
 
 async def examine(url: str, store: TokenStore) -> int:
@@ -78,9 +79,7 @@ async def _readiness(api: Api, findings: Findings) -> None:
         if service["ready"]:
             findings.good(f"{name} {service['version']}")
         else:
-            findings.bad(
-                f"{name}: {'; '.join(service['reasons']) or 'not ready'}. What to do: docs/operations/troubleshooting.md"
-            )
+            findings.bad(f"{name}: {'; '.join(service['reasons']) or 'not ready'}. What to do: {TROUBLE}")
     versions = {service["version"] for service in services.values() if service["version"]}
     if len(versions) > 1:
         findings.note(f"several versions run together: {', '.join(sorted(versions))}")
@@ -146,6 +145,11 @@ async def _replicas(client: Client, findings: Findings) -> None:
             findings.bad(f"{said}: a release or a lost node takes it away. Let its autoscaler keep two: minReplicas: 2")
         else:
             findings.good(said)
+    for replica in cluster.replicas:
+        if replica.ready is False:
+            findings.bad(f"{replica.instance}: {'; '.join(replica.reasons)}. What to do: {TROUBLE}")
+        elif replica.ready is None:
+            findings.bad(f"{replica.instance}: did not say in time whether it is well. Its log says why: {TROUBLE}")
     if len(alone) == len(by_service) > 0:
         findings.note("there is one of each: whatever ends takes everybody's connection or sends with it, for seconds")
 
@@ -158,7 +162,7 @@ async def _index(client: Client, findings: Findings) -> None:
     elif index.rooms_behind > BEHIND:
         findings.bad(
             f"the search index is behind in {index.rooms_behind:,} of {index.rooms:,} rooms. If it does not catch up within"
-            " minutes: docs/operations/troubleshooting.md, nothing is found"
+            f" minutes: {TROUBLE}, nothing is found"
         )
     else:
         findings.good(

@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from parley_client.models.base import Model, Page
 
 
@@ -79,15 +81,17 @@ class IndexState(Model, frozen=True, kw_only=True):
 
 
 class Replica(Model, frozen=True, kw_only=True):
-    """One process of a server."""
+    """One process of a server. ready: None if it did not say in time. reasons: what is missing."""
 
     service: str
     instance: str
     version: str
+    ready: bool | None = None
+    reasons: list[str] = msgspec.field(default_factory=list)
 
 
 class Cluster(Model, frozen=True, kw_only=True):
-    """replicas: all processes. services: what one of each says of its readiness."""
+    """replicas: all processes. services: what the first of each says of its readiness."""
 
     replicas: list[Replica]
     services: dict[str, Any]
