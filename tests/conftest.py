@@ -235,6 +235,7 @@ def name() -> str:
 @pytest.fixture
 async def control(suite: Suite) -> AsyncIterator[str]:
     """The address at which tests in another process have parts of the suite killed; the launcher starts them again."""
+    suite.run_json()  # there is a launcher
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler(suite.kill))
     thread = Thread(target=server.serve_forever)
     thread.start()

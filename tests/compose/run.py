@@ -99,7 +99,7 @@ def run(tests: Path, files: tuple[str, ...], arguments: list[str]) -> int:
             compose("logs", "--tail", "30", check=False)
         return done.returncode
     finally:
-        compose("down", "--volumes", "--timeout", "10", check=False)
+        compose("--profile", "observability", "down", "--volumes", "--timeout", "10", check=False)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ async def test_a_sealed_room_tells_who_can_read_it_and_its_keys_are_looked_after
     assert "Not protected:" in shown
     assert "version 1, since" in await office.run("keys", "status", room)
     assert "has key 2" in await office.run("keys", "rotate", room, "--yes")
-    file = suite.home / "secrets" / "wrapping-key-messages"
+    file = suite.kept("secrets") / "wrapping-key-messages"
     shown = await office.run("keys", "new", str(file), "--yes")
     name = shown.split()[1]
     assert "To wrap all under today's" in await office.run("keys", "status")

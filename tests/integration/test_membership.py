@@ -73,11 +73,15 @@ async def test_nothing_after_a_removal_even_in_one_batch(suite: Suite, person: N
         await kick
         last = [await a.answer(identifier) for identifier in talking][-1]["seq"]
         await a.until_seq(f"room:{room}", last)
-        removal = next(
-            frame["seq"]
-            for frame in a.events(f"room:{room}")
-            if frame["event"]["kind"] == "member.removed" and frame["event"]["user_id"] == bob.id
+        # It comes after them all where a request takes longer than they do.
+        kicked = await a.wait_for(
+            lambda frame, bob=bob: (
+                frame["type"] == "event"
+                and frame["event"]["kind"] == "member.removed"
+                and frame["event"]["user_id"] == bob.id
+            )
         )
+        removal = kicked["seq"]
         left = await b.wait_for(lambda frame: frame["type"] == "event" and frame["event"]["kind"] == "room.left")
         assert left["event"]["to_seq"] == removal
         assert left["event"]["reason"] == "removed"

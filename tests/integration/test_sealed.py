@@ -175,7 +175,7 @@ async def test_all_keys_are_wrapped_anew_in_steps_and_nothing_is_unreadable_mean
     before = await admin.call("GET", "/admin/keys")
     names = {}
     for service in ("messages", "media"):
-        with (suite.home / "secrets" / f"wrapping-key-{service}").open("a") as file:
+        with (suite.kept("secrets") / f"wrapping-key-{service}").open("a") as file:
             names[service] = secrets.token_hex(4)
             file.write(f"{names[service]} {secrets.token_hex(32)}\n")
         cursor = None
