@@ -5,6 +5,7 @@ key. Whatever a test would do to the launcher, its processes or its files then c
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import secrets
@@ -101,16 +102,17 @@ class Suite:
     def until_ready(self, within: float = START_S) -> None:
         """/readyz answers 200."""
         deadline = time.monotonic() + within
-        for url in self.urls:
-            while True:
-                try:
-                    if httpx2.get(f"{url}/readyz", timeout=2).status_code == 200:
-                        break
-                except httpx2.HTTPError:
-                    pass
-                if time.monotonic() > deadline:
-                    pytest.fail(f"{url} does not become ready")
-                time.sleep(0.1)
+        with httpx2.Client(timeout=2) as http:
+            for url in self.urls:
+                while not self._ready(http, url):
+                    if time.monotonic() > deadline:
+                        pytest.fail(f"{url} does not become ready")
+                    time.sleep(0.1)
+
+    def _ready(self, http: httpx2.Client, url: str) -> bool:
+        with contextlib.suppress(httpx2.HTTPError):
+            return http.get(f"{url}/readyz").status_code == 200
+        return False
 
     def stop(self, sig: signal.Signals = signal.SIGTERM) -> None:
         if self.process is None:

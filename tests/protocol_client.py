@@ -13,6 +13,9 @@ from websockets.asyncio.client import ClientConnection, connect
 PASSWORD = "a long enough passphrase"
 Frame = dict[str, Any]
 
+_AUTHORITIES = httpx2.create_ssl_context()
+"""Read once: for each person it would take longer than most tests."""
+
 _opened: list["Person | Socket"] = []
 
 
@@ -41,7 +44,7 @@ class Person:
         self.id = ""
         self.token = ""
         self.refresh_token = ""
-        self.http = httpx2.AsyncClient(base_url=f"{url}/api/v1", timeout=20)
+        self.http = httpx2.AsyncClient(base_url=f"{url}/api/v1", timeout=20, verify=_AUTHORITIES)
         _opened.append(self)
 
     async def register(self, **more: Any) -> "Person":

@@ -51,6 +51,8 @@ def checkout(commit: str) -> Iterator[Path]:
                 f"parley-{service}:before",
             ]
             subprocess.run([*build, "."], cwd=name, check=True, stdout=subprocess.DEVNULL)
+        for installed in (".venv", "node_modules"):
+            (Path(name) / installed).symlink_to(ROOT / installed)
         yield Path(name)
 
 

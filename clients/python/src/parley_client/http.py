@@ -1,6 +1,8 @@
 """HTTP calls with a token that renews itself."""
 
 import asyncio
+import functools
+import ssl
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -30,13 +32,21 @@ class Pair(msgspec.Struct):
     expires_in: float
 
 
+@functools.cache
+def _authorities() -> ssl.SSLContext:
+    """Whom TLS trusts, as httpx reads it. Once: that takes 40 ms, and a program may have a thousand clients."""
+    return httpx2.create_ssl_context()
+
+
 class Api:
     """One server, one account. Renewal happens once for all who need it."""
 
     def __init__(self, base_url: str, store: TokenStore, *, transport: httpx2.AsyncBaseTransport | None = None) -> None:
         self.base_url = base_url.rstrip("/")
         self._store = store
-        self._http = httpx2.AsyncClient(base_url=self.base_url, timeout=WAIT_S, transport=transport)
+        self._http = httpx2.AsyncClient(
+            base_url=self.base_url, timeout=WAIT_S, transport=transport, verify=_authorities()
+        )
         self._renewing = asyncio.Lock()
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ sent away. So when nothing has moved for a second, S3 is asked something that co
 """
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Mapping
 from contextlib import aclosing
@@ -33,10 +34,11 @@ _Given = TypeVar("_Given")
 
 
 class S3:
-    """Never logs an address: its signature is a key to the object."""
+    """Never logs an address: its signature is a key to the object. trust: whose certificates are good; None: the machine's."""
 
-    def __init__(self) -> None:
+    def __init__(self, trust: ssl.SSLContext | None = None) -> None:
         self._http = httpx2.AsyncClient(
+            verify=trust or True,
             timeout=httpx2.Timeout(PATIENCE_S, connect=CONNECT_S, pool=None),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=32),
         )
