@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -107,6 +108,7 @@ class Socket:
     def __init__(self, person: Person) -> None:
         self.person = person
         self.frames: list[Frame] = []
+        self._answers: dict[int, Frame] = {}
         self.ready: Frame = {}
         self.connection: ClientConnection | None = None
         self._ids = itertools.count(1)
@@ -133,8 +135,6 @@ class Socket:
         return self.ready
 
     async def _read(self) -> None:
-        import json
-
         assert self.connection is not None
         try:
             async for data in self.connection:
@@ -144,6 +144,8 @@ class Socket:
                     continue
                 async with self._news:
                     self.frames.append(frame)
+                    if frame["type"] in ("ack", "error") and frame.get("id") is not None:
+                        self._answers.setdefault(frame["id"], frame)
                     self._news.notify_all()
         except websockets.ConnectionClosed:
             pass
@@ -153,8 +155,6 @@ class Socket:
                 self._news.notify_all()
 
     async def send(self, **frame: Any) -> None:
-        import json
-
         assert self.connection is not None
         await self.connection.send(json.dumps(frame, ensure_ascii=False))
 
@@ -165,9 +165,13 @@ class Socket:
         return await self.answer(identifier, within)
 
     async def answer(self, identifier: int, within: float = 10.0) -> Frame:
-        return await self.wait_for(
-            lambda frame: frame["type"] in ("ack", "error") and frame.get("id") == identifier, within
-        )
+        """The first ack or error with this id, received already or yet to come."""
+        async with asyncio.timeout(within), self._news:
+            while identifier not in self._answers:
+                if self.closed is not None:
+                    raise AssertionError(f"closed with {self.closed} before it came; last: {self.frames[-3:]}")
+                await self._news.wait()
+        return self._answers[identifier]
 
     async def say(self, room_id: str, body: str, client_msg_id: str | None = None, within: float = 10.0) -> Frame:
         return await self.command(

@@ -180,7 +180,10 @@ async def test_what_goes_wrong_is_one_sentence(alice: Terminal) -> None:
     assert "cannot be reached" in await alice.run("login", name, "--password-stdin", code=1, said=PASSWORD)
 
 
-async def test_doctor_tells_what_runs_and_what_does_not(alice: Terminal) -> None:
+async def test_doctor_tells_what_runs_and_what_does_not(alice: Terminal, suite: Suite) -> None:
+    if not suite.urls[0].startswith("http://127.0.0.1"):
+        assert "is not encrypted" in await alice.run("doctor", code=1)
+        return
     shown = await alice.run("doctor")
     for service in ("auth", "messages", "presence", "media", "search"):
         assert f"✓ {service} " in shown

@@ -74,6 +74,7 @@ async def test_a_sender_follows_a_message_from_the_commit_to_the_devices(suite: 
 async def test_support_sees_all_devices_once_the_room_is_open_to_it_and_that_is_noted(
     suite: Suite, person: NewPerson, admin: Person
 ) -> None:
+    suite.two_gateways()
     alice, bob, carol = await person(0), await person(1), await person(0)
     room = await alice.room(visibility="private")
     for member in (bob, carol):
@@ -116,6 +117,7 @@ async def test_others_are_told_nothing(suite: Suite, person: NewPerson) -> None:
 
 async def test_a_gateway_remembers_when_nobody_follows_the_room_any_more(suite: Suite, person: NewPerson) -> None:
     alice, bob = await person(0), await person(1)
+    suite.two_gateways()
     room = (await alice.call("POST", "/direct", 201, json={"user_ids": [bob.id]}))["id"]
     sender, receiver = await alice.open(), await bob.open()
     ack = await sender.say(room, "hello")

@@ -2,7 +2,7 @@
 from the seq on at which its membership ends."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID, uuid4
 
@@ -18,17 +18,19 @@ USERS = [UUID(int=number) for number in range(1, 5)]
 
 
 class Reader:
-    """Remembers what it was sent."""
+    """Remembers what it was sent. ends: what it does at the next write, as a connection that has become too slow."""
 
     def __init__(self, user_id: UUID, position: int) -> None:
         self.user_id = user_id
         self.position = position
         self.got: list[int] = []
         self.detached = False
+        self.ends: Callable[[], None] = lambda: None
 
     def write_events(self, stream: str, framed: bytes, items: list[Item]) -> None:
         assert framed == b"".join(item.framed for item in items)
         self.got += [item.seq for item in items]
+        self.ends()
 
     def write_hint(self, framed: bytes) -> None:
         raise AssertionError("no hints here")
@@ -130,6 +132,12 @@ class HubMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.readers)
     @rule(data=st.data())
+    def become_too_slow(self, data: st.DataObject) -> None:
+        reader = self.readers.pop(data.draw(st.integers(0, len(self.readers) - 1)))
+        reader.ends = lambda: self.hub.detach(reader)
+
+    @precondition(lambda self: self.readers)
+    @rule(data=st.data())
     def told_by_own_stream(self, data: st.DataObject) -> None:
         """`room.left`, and perhaps `room.joined`, may overtake the room's own events."""
         reader = data.draw(st.sampled_from(self.readers))
@@ -201,6 +209,17 @@ def test_an_early_event_waits_for_the_missing_one() -> None:
     hub.offer([Item(1, b"1")])
     assert reader.got == [1, 2]
     assert hub.complete
+
+
+def test_who_is_closed_in_the_middle_of_a_write_costs_the_others_nothing() -> None:
+    hub = Hub("room:x", 0, lambda _hub, _urgent: None)
+    first, slow, last = (Reader(user, 0) for user in USERS[:3])
+    for reader in (first, slow, last):
+        assert hub.attach(reader, 0)
+    slow.ends = lambda: hub.detach(slow)
+    for seq in (1, 2):
+        hub.offer([Item(seq, b"x")])
+    assert (first.got, slow.got, last.got, hub.last) == ([1, 2], [1], [1, 2], 2)
 
 
 def test_a_reader_that_is_ahead_of_the_hub_sees_nothing_twice() -> None:

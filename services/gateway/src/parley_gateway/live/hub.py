@@ -233,7 +233,8 @@ class Hub:
         framed = items[0].framed if len(items) == 1 else b"".join([item.framed for item in items])
         stream = self.stream
         if not self._pending and len(self._readers) <= SLICE:
-            for reader in readers:
+            # Whoever is too slow for this very write is closed by it, and detaches.
+            for reader in tuple(readers):
                 reader.write_events(stream, framed, items)
             return
         # A large room: its readers as they are now, a slice in each turn of the loop; what follows waits behind it.
