@@ -40,6 +40,7 @@ async def until(
 
 
 async def test_a_sender_follows_a_message_from_the_commit_to_the_devices(suite: Suite, person: NewPerson) -> None:
+    suite.two_gateways()
     alice, bob = await person(0), await person(1)
     room = await alice.room()
     await bob.call("POST", f"/rooms/{room}/join")
