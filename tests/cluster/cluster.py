@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 NAMESPACE = "parley"
+PRIMARY = "cnpg.io/cluster=parley-db,cnpg.io/instanceRole=primary"
+"""The instance of the operator's PostgreSQL that takes writes."""
 KUBECTL = Path(sys.executable).parent / "kubectl"
 
 
@@ -34,7 +36,11 @@ class Cluster:
 
     def pods(self, name: str) -> list[dict[str, Any]]:
         """Of one name, without those that are on their way out."""
-        found = self.get("pods", "--selector", f"app.kubernetes.io/name={name}")["items"]
+        return self.selected(f"app.kubernetes.io/name={name}")
+
+    def selected(self, selector: str) -> list[dict[str, Any]]:
+        """Pods by their labels, without those that are on their way out."""
+        found = self.get("pods", "--selector", selector)["items"]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
     def rolled_out(self, kind: str, name: str, within: float = 300.0) -> None:

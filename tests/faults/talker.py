@@ -68,6 +68,7 @@ class Talker:
             socket = Socket(self._doors[self._door % len(self._doors)])
             try:
                 ready = await socket.open(**self._resume())
+                await self._read_anew(socket.person, ready)
             except TROUBLE:
                 await socket.close()
                 await asyncio.sleep(0.2)
@@ -86,6 +87,13 @@ class Talker:
         if self._barred is not None:
             at[f"room:{self._barred}"] = 0
         return {"resume": {"epoch": self._epoch, "at": at}}
+
+    async def _read_anew(self, person: Person, ready: Frame) -> None:
+        """The rooms of which the server says so."""
+        heads = {room["id"]: room["head"] for room in ready["rooms"]}
+        for stream, view in self.views.items():
+            if self._epoch and ready["streams"][stream]["status"] == "resync":
+                await view.begin_again(person, heads[view.room])
 
     def _stand(self, ready: Frame) -> None:
         heads = {room["id"]: room["head"] for room in ready["rooms"]}

@@ -2,7 +2,7 @@
 
 from tests.faults.checker import DRAFT, Kept
 from tests.integration.test_law import Copy
-from tests.protocol_client import Frame
+from tests.protocol_client import Frame, Person
 
 USERS = 20
 """Of a reaction, so many people are named."""
@@ -24,6 +24,12 @@ class View:
     def begin(self, head: int) -> None:
         self.since = self.position = self.copy.seq = head
 
+    async def begin_again(self, person: Person, head: int) -> None:
+        """After a `resync`: a fresh read, and events from `head` on."""
+        self.since = self.position = head
+        self.shown = []
+        await self.copy.read(person, head)
+
     def take(self, frame: Frame) -> None:
         """An `event` frame of this room."""
         event = frame["event"]
@@ -36,7 +42,7 @@ class View:
             self.copy.apply(frame)
 
     def kept(self) -> list[Kept]:
-        return [kept(message) for message in self.copy.messages.values()]
+        return [kept(message) for message in self.copy.messages.values() if message["seq"] > self.since]
 
 
 def kept(message: Frame) -> Kept:

@@ -21,7 +21,7 @@ def render(overlay: str, scratch: Path) -> list[Manifest]:
     """Every object of an overlay. scratch: an empty folder, which gets a copy of the manifests and new secrets."""
     copy = scratch / "deploy"
     copy.mkdir()
-    for part in ("k8s", "nats"):
+    for part in ("k8s", "nats", "s3"):
         shutil.copytree(ROOT / "deploy" / part, copy / part, ignore=shutil.ignore_patterns("secrets"))
     folder = copy / "k8s" / "overlays" / overlay
     kubernetes(folder / "secrets", OVERLAYS[overlay], own_servers=overlay == "local")

@@ -2,12 +2,14 @@
 
 import asyncio
 import datetime
+import ssl
 import subprocess
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -26,6 +28,17 @@ def certificate(name: str, key: Key, signer: tuple[str, Key], *, ca: bool) -> by
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
     now = datetime.datetime.now(datetime.UTC)
+    # Python 3.13 takes no authority that does not say that it may sign, and nobody who does not say by which key.
+    signing = {"key_cert_sign": ca, "crl_sign": ca, "digital_signature": not ca}
+    usage = x509.KeyUsage(
+        **signing,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
     made = (
         x509.CertificateBuilder()
         .subject_name(named(name))
@@ -36,6 +49,9 @@ def certificate(name: str, key: Key, signer: tuple[str, Key], *, ca: bool) -> by
         .not_valid_after(now + datetime.timedelta(hours=1))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer[1].public_key()), critical=False)
         .sign(signer[1], hashes.SHA256())
     )
     return made.public_bytes(serialization.Encoding.PEM)
@@ -101,8 +117,21 @@ async def test_whoever_is_told_of_the_authority_connects(tls: int, authorities: 
     assert await connects(f"tls://127.0.0.1:{tls}", authorities / "ours.crt")
 
 
-async def test_a_server_of_another_authority_is_not_trusted(tls: int, authorities: Path) -> None:
-    assert not await connects(f"tls://127.0.0.1:{tls}", authorities / "another.crt")
+async def test_a_server_of_another_authority_is_not_trusted_and_the_log_says_so_once(
+    tls: int, authorities: Path
+) -> None:
+    with structlog.testing.capture_logs() as lines:
+        assert not await connects(f"tls://127.0.0.1:{tls}", authorities / "another.crt")
+    [said] = [line for line in lines if line["log_level"] == "warning"]
+    assert said["event"] == "nats.unreachable"
+    assert "CERTIFICATE_VERIFY_FAILED" in said["error"]
+
+
+async def test_certificates_are_what_the_newest_python_asks_for(tls: int, authorities: Path) -> None:
+    trust = ssl.create_default_context(cafile=authorities / "ours.crt")
+    trust.verify_flags |= ssl.VERIFY_X509_STRICT
+    _, writer = await asyncio.open_connection("127.0.0.1", tls, ssl=trust)
+    writer.close()
 
 
 async def test_who_wants_tls_does_not_speak_in_clear(clear: int, authorities: Path) -> None:

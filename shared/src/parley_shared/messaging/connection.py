@@ -59,6 +59,7 @@ class Bus:
             # Otherwise nats-py asks in clear whether to speak TLS, also of `tls://`, and tells its password to whoever says no.
             self._options["tls_handshake_first"] = True
         self._closing = False
+        self._said: set[str] = set()
 
     @property
     def connected(self) -> bool:
@@ -90,6 +91,7 @@ class Bus:
 
     async def _on_restored(self) -> None:
         _reconnects.inc()
+        self._said.clear()
         log.info("nats.restored")
         for callback in self.restored:
             callback()
@@ -101,11 +103,13 @@ class Bus:
             for callback in self.dropped:
                 callback(error.subject)
             return
-        # Connection refused while the server is away comes four times a second; the loss was logged once.
+        # What keeps it from connecting comes four times a second: a server that is away, a certificate that is not good. Each is said once.
         if isinstance(
             error, (OSError, nats.errors.StaleConnectionError, nats.errors.UnexpectedEOF, nats.errors.NoServersError)
         ):
-            log.debug("nats.error", error=repr(error))
+            if repr(error) not in self._said:
+                self._said.add(repr(error))
+                log.warning("nats.unreachable", error=repr(error))
         else:
             log.error("nats.error", error=repr(error))
 
