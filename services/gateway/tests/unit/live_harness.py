@@ -67,6 +67,7 @@ class Gateway(World):
         self.server.should_exit = True
         await self.serving
         await self.live.stop()
+        self.app.router.routes[:] = [route for route in self.app.router.routes if getattr(route, "path", None) != PATH]
         await super().stop()
 
     async def connect(self, **headers: str) -> "Peer":
