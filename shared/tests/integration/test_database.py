@@ -68,8 +68,8 @@ def thing(postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (folder / "versions").mkdir(parents=True)
     (folder.parent / "__init__.py").touch()
     (folder / "env.py").write_text(ENVIRONMENT.format(name=name))
-    (folder / "versions" / "first.py").write_text(FIRST.format(name=name))
-    (folder / "versions" / "second.py").write_text(SECOND.format(name=name))
+    (folder / "versions" / "0001_first.py").write_text(FIRST.format(name=name))
+    (folder / "versions" / "0002_second.py").write_text(SECOND.format(name=name))
     monkeypatch.syspath_prepend(tmp_path)
     return Thing(name, postgres)
 

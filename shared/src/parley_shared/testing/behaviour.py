@@ -9,12 +9,14 @@ import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from parley_shared.contracts.base import Empty, Readiness, Rep, Req, Rpc, Service
 from parley_shared.contracts.erasure import Erase, Erased
 from parley_shared.db.bootstrap import OWNERS
+from parley_shared.db.migrate import _config, _revisions
 from parley_shared.errors import Refused
 from parley_shared.ids import new_id
 from parley_shared.messaging.rpc import RpcClient
@@ -110,7 +112,10 @@ async def its_role_is_confined_to_its_schema(service: str, postgres: Postgres) -
 
 
 async def its_migrations_make_what_its_tables_say(service: str, metadata: MetaData, postgres: Postgres) -> None:
-    """Both describe the same schema, indexes included."""
+    """Both describe the same schema, indexes included; and the files are named by their revisions."""
+    chain = [found.revision for found in ScriptDirectory.from_config(_config(service)).walk_revisions()]
+    newest, older = _revisions(service)
+    assert [newest, *sorted(older, reverse=True)] == chain
     await postgres.migrated(service)
     engine = create_async_engine(postgres.admin_url.replace("postgresql://", "postgresql+asyncpg://"))
 
