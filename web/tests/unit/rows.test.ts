@@ -3,7 +3,7 @@
 import type { Message, OutboxEntry } from "@parley/client";
 import { expect, test } from "vitest";
 import { highlighted } from "../../src/views/search/highlights.ts";
-import { rowsOf } from "../../src/views/timeline/rows.ts";
+import { endsOf, isShift, ownNewest, rowsOf } from "../../src/views/timeline/rows.ts";
 import { ME, ModelRoom } from "./model.ts";
 
 function said(...lines: [sender: string, body: string, at: string][]): Message[] {
@@ -76,6 +76,30 @@ test("an event that overtakes its ack does not show the message twice", () => {
     "message",
     "entry+",
   ]);
+});
+
+test("the list holds on to its end where lines come or go above, and only there", () => {
+  const messages = said(
+    ["ann", "a", "2026-11-29T12:00:00Z"],
+    ["ann", "b", "2026-11-29T12:00:10Z"],
+    ["ann", "c", "2026-11-29T12:00:20Z"],
+  );
+  const ends = (of: Message[]) => endsOf(rows(of));
+  expect(isShift(ends(messages.slice(1)), ends(messages))).toBe(true);
+  expect(isShift(ends(messages), ends(messages.slice(1)))).toBe(true);
+  expect(isShift(ends(messages.slice(0, 2)), ends(messages))).toBe(false);
+  expect(isShift(ends([]), ends(messages))).toBe(false);
+});
+
+test("others are asked about one's newest committed messages, the newest first", () => {
+  const messages = said(
+    [ME, "a", "2026-11-29T12:00:00Z"],
+    ["ann", "b", "2026-11-29T12:00:10Z"],
+    [ME, "c", "2026-11-29T12:00:20Z"],
+    [ME, "d", "2026-11-29T12:00:30Z"],
+  );
+  const found = rows(messages.map(message => (message.body === "c" ? { ...message, deleted: true } : message)));
+  expect(ownNewest(found, ME).map(({ body }) => body)).toEqual(["d", "a"]);
 });
 
 test("hits are marked by code points", () => {

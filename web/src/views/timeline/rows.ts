@@ -87,3 +87,39 @@ function isThere(
       Date.parse(message.created_at) >= entry.created_at - GROUP_MS / 5,
   );
 }
+
+/** How a list of rows begins and ends; empty where nothing is. */
+export interface Ends {
+  first: string;
+  last: string;
+}
+
+/** Days and other lines between messages come and go with them: the first message counts. */
+export const endsOf = (rows: readonly Row[]): Ends => ({
+  first: rows.find(({ kind }) => kind === "message")?.key ?? "",
+  last: rows.at(-1)?.key ?? "",
+});
+
+/** Rows were added or removed above what is seen: then the list holds on to its end. */
+export const isShift = (before: Ends, now: Ends): boolean =>
+  before.last !== "" && before.last === now.last && before.first !== now.first;
+
+/** One's own newest messages that are committed and still there, the newest first. */
+export const ownNewest = (rows: readonly Row[], me: string): Message[] =>
+  rows
+    .slice(-60)
+    .flatMap(row => (row.kind === "message" ? row.message : []))
+    .filter(message => message.sender_id === me && message.rev > 0 && !message.deleted)
+    .slice(-8)
+    .reverse();
+
+/** The message so many further down, or up; where none is chosen yet, the newest. */
+export function neighbour(
+  rows: readonly Row[],
+  id: string | null,
+  step: number,
+): { at: number; id: string } | undefined {
+  const messages = rows.flatMap((row, at) => (row.kind === "message" ? [{ at, id: row.message.id }] : []));
+  const now = messages.findIndex(message => message.id === id);
+  return now < 0 ? messages.at(-1) : messages[Math.min(messages.length - 1, Math.max(0, now + step))];
+}
