@@ -1,20 +1,10 @@
 /** What one does to a message, with what went wrong said at the edge of the page. */
 
 import type { Client, Message } from "@parley/client";
-import { errorText, t } from "../../lib/i18n.svelte.ts";
+import { attempt } from "../../lib/attempt.ts";
+import { t } from "../../lib/i18n.svelte.ts";
 import { paths } from "../../lib/router.svelte.ts";
 import { toasts } from "../../lib/toasts.svelte.ts";
-
-/** True if it went well. */
-async function attempt(work: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await work();
-    return true;
-  } catch (error) {
-    toasts.show("error", errorText(error));
-    return false;
-  }
-}
 
 /** What has changed comes as an event. */
 export const react = (client: Client, { room_id, id }: Message, reaction: string, on: boolean): Promise<boolean> =>
