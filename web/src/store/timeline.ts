@@ -26,6 +26,7 @@ export class Timeline extends Topic {
   /** Somewhere else in the room's history. */
   #elsewhere: Run | null = null;
   #busy = new Set<Direction>();
+  #opening: Promise<void> | null = null;
   #error: unknown = null;
   readonly #doubted = new Set<string>();
   #again: ReturnType<typeof setTimeout> | undefined;
@@ -72,13 +73,15 @@ export class Timeline extends Topic {
 
   // -- reading
 
-  /** The newest page, unless it is there. */
+  /** The newest page, unless it is there or on its way. */
   async open(): Promise<void> {
-    if (this.#live === null) {
-      await this.#load("first", {}, (page, more) => {
-        this.#live = new Run(page, { older: more, newer: false });
-      });
-    }
+    if (this.#live !== null) return;
+    this.#opening ??= this.#load("first", {}, (page, more) => {
+      this.#live = new Run(page, { older: more, newer: false });
+    }).finally(() => {
+      this.#opening = null;
+    });
+    await this.#opening;
   }
 
   async older(): Promise<void> {

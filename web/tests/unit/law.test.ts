@@ -193,6 +193,18 @@ test("what was read before a cut leaves no hole behind it", async () => {
   isWhole();
 });
 
+test("who opens a timeline while its first page is on its way waits for that one", async () => {
+  const room = new ModelRoom();
+  room.say("ann", "text");
+  const page = vi.fn(async () => room.page({}));
+  const timeline = new Timeline(ROOM, ME, { messages: { page, get: () => Promise.reject(new Error()) } });
+  void timeline.open();
+  await timeline.open();
+  expect(timeline.messages).toHaveLength(1);
+  await timeline.open();
+  expect(page).toHaveBeenCalledTimes(1);
+});
+
 test("a thread that is read while things happen says in the end what a fresh read says", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 80 }), async steps => {
