@@ -34,6 +34,7 @@ function setting({ count = 100, readSeq = null as number | null, jumps = false }
   const tell = (what: string) => async (): Promise<void> => void asked.push(what);
   const place = new Place({
     timeline: {
+      isPresent: true,
       around: async seq => void asked.push(`around ${seq}`),
       older: tell("older"),
       newer: tell("newer"),
@@ -65,10 +66,11 @@ function setting({ count = 100, readSeq = null as number | null, jumps = false }
 
 test("who has read everything begins at the newest, and follows what comes", async () => {
   const { place, rest, say, asked } = setting();
-  expect(place.seen(100)).toBe(null);
+  // What fits is drawn first, and the rest once it is there.
+  expect([place.seen(100), place.whole]).toEqual([null, false]);
   place.drawn(false);
   await expect.poll(() => place.placed).toBe(true);
-  expect([place.follows, rest(), place.seen(100)]).toEqual([true, 0, 100]);
+  expect([place.follows, place.whole, rest(), place.seen(100)]).toEqual([true, true, 0, 100]);
   expect(asked).toEqual(["moved"]);
   say(3);
   await expect.poll(rest).toBe(0);
@@ -76,6 +78,7 @@ test("who has read everything begins at the newest, and follows what comes", asy
 
 test("who has not begins at the first unread message, and follows nothing", async () => {
   const { place, shown, asked, at } = setting({ readSeq: 50 });
+  expect(place.whole).toBe(true);
   place.drawn(false);
   await expect.poll(() => place.placed).toBe(true);
   expect(place.follows).toBe(false);

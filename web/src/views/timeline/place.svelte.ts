@@ -29,7 +29,7 @@ export interface Shown {
 }
 
 export interface PlaceOf {
-  timeline: Pick<Timeline, "around" | "newer" | "older" | "narrow" | "present" | "trim">;
+  timeline: Pick<Timeline, "around" | "isPresent" | "newer" | "older" | "narrow" | "present" | "trim">;
   shown: () => Shown;
   list: () => List | undefined;
   scroller: () => HTMLElement | undefined;
@@ -46,6 +46,8 @@ export class Place {
   follows = $state(false);
   /** What is seen is what one has come for. Before that nothing counts as read, and nothing is read on. */
   placed = $state(false);
+  /** All rows are drawn. Before that those that fit, counted from the end, which are there the sooner. */
+  whole = $state(true);
   readonly #of: PlaceOf;
   #arrived = false;
   #touched = Number.NEGATIVE_INFINITY;
@@ -54,6 +56,7 @@ export class Place {
   constructor(of: PlaceOf) {
     this.#of = of;
     this.follows = of.readSeq === null && !of.jumps;
+    this.whole = !this.follows || !of.timeline.isPresent;
   }
 
   /** Rows are there, or have changed. `jumps`: where one goes is decided by `goTo`. */
@@ -86,6 +89,8 @@ export class Place {
     } else {
       this.follows = shown().present;
       for (let turn = 0; turn < TURNS && this.follows; turn++) await this.toEnd();
+      this.whole = true;
+      if (this.follows) await this.toEnd();
     }
     this.placed = true;
     this.scrolled();
@@ -95,6 +100,7 @@ export class Place {
   async goTo(message: { id: string; seq: number }): Promise<boolean> {
     const { timeline, shown, list } = this.#of;
     this.follows = false;
+    this.whole = true;
     await timeline.around(message.seq);
     await tick();
     this.#arrived = this.placed = true;
@@ -107,7 +113,7 @@ export class Place {
   }
 
   async toPresent(): Promise<void> {
-    this.follows = this.placed = true;
+    this.follows = this.placed = this.whole = true;
     await this.#of.timeline.present();
     await this.toEnd();
   }
