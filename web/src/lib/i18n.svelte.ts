@@ -21,6 +21,8 @@ const LOADERS: Record<Exclude<Language, "en">, () => Promise<{ default: object }
 };
 
 let shown = $state<Language>("en");
+/** Texts without values, once they were looked up: a list asks for the same ones at each of its lines. */
+const plain = new Map<TextKey, string>();
 
 void i18next.init({
   lng: "en",
@@ -37,13 +39,20 @@ export async function useLanguage(language: Language): Promise<void> {
     i18next.addResourceBundle(language, "translation", (await LOADERS[language]()).default);
   }
   await i18next.changeLanguage(language);
+  plain.clear();
   shown = language;
 }
 
-export function t(key: TextKey, values: TextValues = {}): string {
+export function t(key: TextKey, values?: TextValues): string {
   // Read, so that whoever shows the text shows it anew in another language.
   void shown;
-  return i18next.t(key, values);
+  if (values !== undefined) return i18next.t(key, values);
+  let text = plain.get(key);
+  if (text === undefined) {
+    text = i18next.t(key);
+    plain.set(key, text);
+  }
+  return text;
 }
 
 export const language = (): Language => shown;
@@ -59,14 +68,18 @@ export function errorText(error: unknown): string {
 
 // -- dates and numbers, by Intl alone
 
-const formats = new Map<string, Intl.DateTimeFormat>();
+const formats = new Map<string, unknown>();
 
-function format(name: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+/** Made once for each language: that takes far longer than to use one. */
+function kept<Format>(name: string, make: (language: Language) => Format): Format {
   const key = `${shown} ${name}`;
-  const found = formats.get(key) ?? new Intl.DateTimeFormat(shown === "en" ? navigatorEnglish() : shown, options);
-  formats.set(key, found);
-  return found;
+  const format = (formats.get(key) as Format | undefined) ?? make(shown);
+  formats.set(key, format);
+  return format;
 }
+
+const format = (name: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat =>
+  kept(name, language => new Intl.DateTimeFormat(language === "en" ? navigatorEnglish() : language, options));
 
 /** British and American readers write dates differently, and both read English. */
 function navigatorEnglish(): string {
@@ -82,7 +95,7 @@ export const dateTime = (at: Date): string =>
 export function day(at: Date, now = new Date()): string {
   const days = Math.round((midnight(now) - midnight(at)) / 86_400_000);
   if (days === 0 || days === 1) {
-    const text = new Intl.RelativeTimeFormat(shown, { numeric: "auto" }).format(-days, "day");
+    const text = kept("relative", of => new Intl.RelativeTimeFormat(of, { numeric: "auto" })).format(-days, "day");
     return text.charAt(0).toLocaleUpperCase(shown) + text.slice(1);
   }
   const sameYear = at.getFullYear() === now.getFullYear();
@@ -102,10 +115,10 @@ export function shortTime(at: Date, now = new Date()): string {
 
 const midnight = (at: Date): number => new Date(at.getFullYear(), at.getMonth(), at.getDate()).getTime();
 
-export const numberText = (value: number): string => new Intl.NumberFormat(shown).format(value);
+export const numberText = (value: number): string => kept("number", of => new Intl.NumberFormat(of)).format(value);
 
 /** Names in a row: "Ann, Ben and Cleo". */
-export const listText = (names: readonly string[]): string => new Intl.ListFormat(shown).format(names);
+export const listText = (names: readonly string[]): string => kept("list", of => new Intl.ListFormat(of)).format(names);
 
 // One place that follows the preference.
 $effect.root(() => {

@@ -68,3 +68,6 @@ export function render(body: string): DocumentFragment {
   }
   return document.importNode(found, true);
 }
+
+// Patterns are compiled when they are first used, and no message shall wait for that.
+render("**a** `b` https://example.org");
