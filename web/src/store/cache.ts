@@ -45,6 +45,8 @@ type Database = IDBPDatabase<Schema>;
 
 const VERSION = 1;
 const DEVICE = "parley.device";
+/** A browser may leave the question open for ever, and the page waits for it before it shows anything. */
+const OPEN_MS = 5_000;
 
 /** All tabs share it. A browser that refuses storage costs what it would have remembered, and nothing else. */
 export class Cache {
@@ -62,7 +64,7 @@ export class Cache {
   static async open(name = "parley"): Promise<Cache> {
     let cache: Cache | null = null;
     try {
-      const database = await openDB<Schema>(name, VERSION, {
+      const opening = openDB<Schema>(name, VERSION, {
         upgrade(fresh) {
           fresh.createObjectStore("outbox", { keyPath: "client_msg_id" });
           fresh.createObjectStore("windows", { keyPath: "room_id" });
@@ -75,7 +77,7 @@ export class Cache {
         },
         terminated: () => cache?.drop(),
       });
-      cache = new Cache(database);
+      cache = new Cache(await inTime(opening));
     } catch {
       cache = new Cache(null);
     }
@@ -187,4 +189,21 @@ function deviceId(): string {
     // A private window: another one at each visit.
   }
   return fresh;
+}
+
+/** The database, or null if it has not come by then; it is let go when it comes after all. */
+async function inTime(opening: Promise<Database>): Promise<Database | null> {
+  let late: ReturnType<typeof setTimeout> | undefined;
+  const nothing = new Promise<null>(resolve => {
+    late = setTimeout(() => resolve(null), OPEN_MS);
+  });
+  const database = await Promise.race([opening, nothing]);
+  clearTimeout(late);
+  if (database === null) {
+    opening.then(
+      found => found.close(),
+      () => undefined,
+    );
+  }
+  return database;
 }

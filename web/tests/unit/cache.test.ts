@@ -3,7 +3,7 @@
 import "fake-indexeddb/auto";
 import type { Message, StoredEntry } from "@parley/client";
 import { openDB } from "idb";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Cache, type Kept } from "../../src/store/cache.ts";
 import { ModelRoom } from "./model.ts";
 
@@ -99,4 +99,19 @@ test("a newer build in another tab is not held up, and this one goes on without 
   await cache.save(kept(), [window("a", 12)], []);
   expect(await cache.last()).toBeNull();
   newer.close();
+});
+
+test("a browser that does not open its storage holds nobody up", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const silent = vi.spyOn(indexedDB, "open").mockImplementation(() => new IDBOpenDBRequest());
+  try {
+    const opening = Cache.open(name);
+    await vi.advanceTimersByTimeAsync(5_000);
+    const found = await opening;
+    await found.begin("me");
+    expect(await found.last()).toBeNull();
+  } finally {
+    silent.mockRestore();
+    vi.useRealTimers();
+  }
 });
