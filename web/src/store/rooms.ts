@@ -5,6 +5,8 @@ import { Topic } from "./topic.ts";
 
 /** Places in a list are below, times above. */
 const RANKS = 1_000_000;
+/** So long after an answer an event may tell of what the answer counts already. */
+const DOUBT_MS = 5_000;
 
 export class RoomList extends Topic {
   readonly #me: string;
@@ -16,6 +18,8 @@ export class RoomList extends Topic {
   #complete = false;
   /** How far one's own stream had come in the last `ready`: what it says is of that moment. */
   #counted = 0;
+  /** When an answer told of a room, in ms of the page's clock. It does not say up to where in one's own stream it is true. */
+  readonly #answered = new Map<string, number>();
 
   constructor(me: string, remembered: readonly MyRoom[] = []) {
     super();
@@ -51,6 +55,7 @@ export class RoomList extends Topic {
   /** The rooms of a `ready` frame: the most recently active, and all of them unless there are more. Those no longer there are gone. */
   ready(frame: Pick<ReadyFrame, "rooms" | "more_rooms" | "streams">): string[] {
     this.#counted = frame.streams[`user:${this.#me}`]?.head ?? 0;
+    this.#answered.clear();
     const named = new Set(frame.rooms.map(({ id }) => id));
     const gone = frame.more_rooms ? [] : [...this.#rooms.keys()].filter(id => !named.has(id));
     for (const id of gone) this.#rooms.delete(id);
@@ -62,7 +67,10 @@ export class RoomList extends Topic {
 
   /** More of them, or one as an answer told it. */
   take(rooms: readonly MyRoom[], complete = false): void {
-    for (const room of rooms) this.#rooms.set(room.id, this.#newest(room));
+    for (const room of rooms) {
+      this.#rooms.set(room.id, this.#newest(room));
+      this.#answered.set(room.id, performance.now());
+    }
     for (const room of rooms) {
       if (!this.#note(room) && !this.#activity.has(room.id)) this.#activity.set(room.id, Date.parse(room.created_at));
     }
@@ -83,11 +91,14 @@ export class RoomList extends Topic {
     this.#set({ ...room, read_seq: seq, unread, mentions: all ? 0 : room.mentions });
   }
 
-  /** A mention, a reply or a direct message; seq: of one's own stream. */
-  notified(id: string, seq: number): void {
+  /** A mention, a reply or a direct message; seq: of one's own stream. False if the room must be read again to know how many there are. */
+  notified(id: string, seq: number): boolean {
     const room = this.#rooms.get(id);
     // Replayed after a `ready` whose rooms count it already.
-    if (room !== undefined && seq > this.#counted) this.#set({ ...room, mentions: room.mentions + 1 });
+    if (room === undefined || seq <= this.#counted) return true;
+    if (performance.now() - (this.#answered.get(id) ?? Number.NEGATIVE_INFINITY) < DOUBT_MS) return false;
+    this.#set({ ...room, mentions: room.mentions + 1 });
+    return true;
   }
 
   apply(id: string, seq: number, event: AnyEvent): void {

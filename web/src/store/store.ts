@@ -284,7 +284,8 @@ export class Store {
         const { notification } = event;
         this.notifications.add(notification);
         const isShown = notification.room_id === this.#shownRoom && document.hasFocus();
-        if (notification.message_id !== null && !isShown) this.rooms.notified(notification.room_id, seq);
+        if (notification.message_id !== null && !isShown && !this.rooms.notified(notification.room_id, seq))
+          void this.#readRoom(notification.room_id);
         this.hooks.notified?.(notification);
         break;
       }

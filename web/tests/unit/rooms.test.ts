@@ -58,6 +58,18 @@ test("a mention counts once, also when one's own stream is replayed", () => {
   expect(list.get("a")?.mentions).toBe(2);
 });
 
+test("a mention that an answer may count already is not counted by its event", () => {
+  const list = new RoomList(ME);
+  list.ready(ready(roomOf("a", { head: 3 })));
+  expect(list.notified("a", 8)).toBe(true);
+  list.take([roomOf("a", { head: 5, unread: 2, mentions: 2 })]);
+  expect(list.notified("a", 9)).toBe(false);
+  expect(list.get("a")?.mentions).toBe(2);
+  list.ready(ready(roomOf("a", { head: 5, unread: 2, mentions: 2 })));
+  expect(list.notified("a", 10)).toBe(true);
+  expect(list.get("a")?.mentions).toBe(3);
+});
+
 test("replies do not count as unread in the room", () => {
   const list = new RoomList(ME);
   list.ready(ready(roomOf("a")));
