@@ -80,8 +80,8 @@ class Crowd:
         await owner.call("POST", f"/rooms/{room}/bans", 201, json={"user_id": self.outsider.person.id})
         self.outsider.removed.set()
 
-    async def finish(self, settle: float = 15.0) -> list[Finding]:
-        """Stop, let everybody read to the end, and check. The outsider must have been removed."""
+    async def finish(self, settle: float = 15.0, *, anew: bool = False) -> list[Finding]:
+        """Stop, let everybody read to the end, and check. The outsider must have been removed. anew: a stream may have been read anew."""
         self._stop.set()
         await asyncio.wait_for(asyncio.gather(*self._tasks), 60)
         # Whoever was killed is back by now; the reads below go to a gateway that may have been.
@@ -94,7 +94,12 @@ class Crowd:
             private.ended[stranger.name] = 0
         for talker in self.talkers:
             private.glimpses += talker.glimpses
-        return [*check(room), *check(private), *await verified(self._suite)]
+        resyncs = [
+            Finding("resync", f"{talker.name} had to read {talker.resyncs} streams anew")
+            for talker in (*self.talkers, self.host)
+            if talker.resyncs and not anew
+        ]
+        return [*resyncs, *check(room), *check(private), *await verified(self._suite)]
 
     async def _records(self, reader: Talker, settle: float) -> Records:
         """Of the room that this one talks in."""

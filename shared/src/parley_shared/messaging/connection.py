@@ -72,6 +72,7 @@ class Bus:
     async def connect(self) -> None:
         """Connect; waits as long as the server is away."""
         await self.client.connect(**self._options)
+        self._said.clear()
 
     async def close(self) -> None:
         """Send what is waiting and close; used when the process ends."""
