@@ -4,6 +4,7 @@ Nothing here starts a process; the one-machine launcher and the test fixtures do
 extra `parley-shared[embedded]`.
 """
 
+import itertools
 import json
 import os
 import pwd
@@ -12,6 +13,8 @@ import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -43,24 +46,48 @@ DATABASE = "parley"
 ADMIN = "postgres"
 
 
-PORTS = (10_000, 31_000)
+PORTS = range(10_000, 31_000)
+"""Below those from which the system serves outgoing connections: one of these would be taken by chance before it is used, or
+while a process that has it is being restarted."""
+BLOCK = 200
+_spared: set[int] = set()
+
+
+def spare(ports: Iterable[int]) -> None:
+    """Somebody else will listen on these: `free_port` gives none of them out. Before its first call."""
+    _spared.update(ports)
+
+
+@cache
+def _block() -> tuple[socket.socket, Iterator[int]]:
+    """Ports that only this process gives out, round and round. Whoever has a block keeps the first port of it bound."""
+    firsts = list(PORTS[::BLOCK])
+    random.shuffle(firsts)
+    for first in firsts:
+        if _spared.isdisjoint(range(first, first + BLOCK)) and (holder := _bound(first)) is not None:
+            return holder, itertools.cycle(range(first + 1, first + BLOCK))
+    raise OSError(f"no ports between {PORTS.start} and {PORTS.stop} are free")
+
+
+def _bound(port: int) -> socket.socket | None:
+    held = socket.socket()
+    try:
+        held.bind(("127.0.0.1", port))
+    except OSError:
+        held.close()
+        return None
+    return held
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that is free at this moment.
-
-    It lies below those from which the system serves outgoing connections: one of these would be taken by chance before it is
-    used, or while a process that has it is being restarted.
-    """
-    for _ in range(500):
-        port = random.randint(*PORTS)  # noqa: S311 — not a secret
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+    """A TCP port of 127.0.0.1 that is free at this moment, and that nobody else who asks here is given: between asking and
+    listening may lie the start of a database."""
+    _, ports = _block()
+    for port in itertools.islice(ports, BLOCK):
+        if (probe := _bound(port)) is not None:
+            probe.close()
             return port
-    raise OSError(f"no port between {PORTS[0]} and {PORTS[1]} is free")
+    raise OSError("all ports that this process gives out are taken")
 
 
 def port_is_taken(host: str, port: int) -> bool:

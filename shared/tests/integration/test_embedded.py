@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -33,6 +34,31 @@ def test_a_free_port_is_free_and_a_taken_one_is_taken() -> None:
         assert embedded.port_is_taken("127.0.0.1", port)
         assert embedded.port_is_taken("0.0.0.0", port)
     assert not embedded.port_is_taken("127.0.0.1", port)
+
+
+def test_no_two_who_ask_get_the_same_port() -> None:
+    """Nobody listens on any of them yet, and they come from several processes at once."""
+    ask = "from parley_shared import embedded; print(*[embedded.free_port() for _ in range(40)], flush=True); input()"
+    askers = [
+        subprocess.Popen([sys.executable, "-c", ask], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    given = [embedded.free_port() for _ in range(40)]
+    for asker in askers:
+        assert asker.stdout is not None
+        given += map(int, asker.stdout.readline().split())
+    for asker in askers:
+        asker.communicate("\n")
+    assert len(given) == len(set(given)) == 200
+
+
+def test_what_somebody_else_will_listen_on_is_not_given_out() -> None:
+    ask = (
+        "from parley_shared import embedded; embedded.spare(set(embedded.PORTS) - set(range(12_000, 12_400)));"
+        " print(embedded.free_port())"
+    )
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert int(done.stdout) in range(12_000, 12_400)
 
 
 def test_only_folders_above_are_opened_and_only_for_passing(tmp_path: Path) -> None:

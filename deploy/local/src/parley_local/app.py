@@ -362,6 +362,7 @@ def main() -> None:
             terminal.fault("launcher", f"ended {len(left)} processes that an earlier run had left behind")
         if "gateway" in services:
             ports_are_free(settings)
+            embedded.spare(range(settings.port, settings.port + settings.gateways))
         given_servers_answer(settings)
         anyio.run(Launcher(settings, services, home, terminal).run)
     except Unusable as problem:

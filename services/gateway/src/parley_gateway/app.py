@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -58,11 +59,18 @@ STOP_S = 3
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the process has its own."""
+    """uvicorn without its signal handlers, since the process has its own, and without its way to end a process."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Raises OSError where uvicorn leaves the loop at once, with all that is open: it has logged why."""
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            raise OSError(f"{self.config.host}:{self.config.port} cannot be served") from None
 
 
 def make_app(parts: Parts, version: str) -> FastAPI:
@@ -209,7 +217,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         if serving.done():
             stopping.cancel()
             serving.result()
-            raise OSError(f"{settings.host}:{settings.port} cannot be served")
+            raise RuntimeError("the HTTP server has ended by itself")
         health.draining = True
         await live.drain()
         server.should_exit = True
