@@ -59,13 +59,14 @@ def spare(ports: Iterable[int]) -> None:
 
 
 @cache
-def _block() -> tuple[socket.socket, Iterator[int]]:
+def _block() -> Iterator[int]:
     """Ports that only this process gives out, round and round. Whoever has a block keeps the first port of it bound."""
     firsts = list(PORTS[::BLOCK])
     random.shuffle(firsts)
     for first in firsts:
         if _spared.isdisjoint(range(first, first + BLOCK)) and (holder := _bound(first)) is not None:
-            return holder, itertools.cycle(range(first + 1, first + BLOCK))
+            holder.detach()  # for as long as the process lives
+            return itertools.cycle(range(first + 1, first + BLOCK))
     raise OSError(f"no ports between {PORTS.start} and {PORTS.stop} are free")
 
 
@@ -82,8 +83,7 @@ def _bound(port: int) -> socket.socket | None:
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that is free at this moment, and that nobody else who asks here is given: between asking and
     listening may lie the start of a database."""
-    _, ports = _block()
-    for port in itertools.islice(ports, BLOCK):
+    for port in itertools.islice(_block(), BLOCK):
         if (probe := _bound(port)) is not None:
             probe.close()
             return port

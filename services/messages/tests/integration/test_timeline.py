@@ -1,11 +1,18 @@
 """Pages of messages, single messages, events."""
 
 import base64
+import json
+from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
 
+from parley_messages.epoch import Epoch
+from parley_messages.keys import RoomKeys
+from parley_messages.store import Database
+from parley_messages.store.sealing import Sealing
+from parley_messages.store.timeline import TimelineQueries
 from parley_shared.contracts import messages as contract
 from parley_shared.errors import Code
 from parley_shared.ids import new_id
@@ -40,6 +47,50 @@ async def test_pages_exclude_their_seq_and_go_on_in_the_direction_asked_for(suit
     assert bodies(await suite.page(owner, room.id, before=seqs[0])) == []
     assert bodies(await suite.page(owner, room.id, after=seqs[-1])) == []
     assert (await suite.page(owner, room.id, after=2**62)).items == []
+
+
+class Explained:
+    """Instead of an answer: how many messages the server went through for it."""
+
+    def __init__(self, connection) -> None:
+        self._connection = connection
+        self.read = 0
+
+    async def fetch(self, query: str, *args: Any) -> list[Any]:
+        [told] = json.loads(await self._connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *args))
+        waiting = [told["Plan"]]
+        for node in waiting:
+            waiting += node.get("Plans", ())
+            if node.get("Alias", "").startswith("m"):
+                self.read += node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0)
+        return []
+
+
+@pytest.mark.parametrize("direction", ["before", "after"])
+async def test_a_page_reads_no_more_of_its_room_than_it_shows(suite, postgres, admin_pool, direction) -> None:
+    """Also where nothing was counted yet, as in a new suite: the planner takes every room for a handful of rows then."""
+    owner = suite.user()
+    room = await suite.room(owner)
+    for _ in range(30):
+        await suite.send(owner, room.id, *(f"m{index}" for index in range(100)))
+    await admin_pool.execute(
+        "SELECT pg_clear_relation_stats('messages', relname) FROM pg_class WHERE relname ~ '^messages_'"
+    )
+    await admin_pool.execute("DELETE FROM pg_statistic WHERE starelid::regclass::text ~ '^messages.messages_'")
+    database = await Database.connect(
+        await postgres.migrated("messages"),
+        application_name="plans",
+        size=1,
+        on_connect=Epoch().check,
+        keys=RoomKeys(None),
+    )
+    async with database.connection() as connection:
+        explained = Explained(connection)
+        queries = TimelineQueries(explained, Sealing(connection, RoomKeys(None)))
+        middle = 200
+        await getattr(queries, direction)(room.id, False, owner.user_id, middle, 20)
+    await database.close()
+    assert explained.read == 20
 
 
 async def test_around_includes_its_seq_and_has_no_next(suite) -> None:

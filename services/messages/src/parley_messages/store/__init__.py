@@ -100,7 +100,13 @@ class Database:
             command_timeout=30,
             init=prepare,
             connection_class=TracedConnection,
-            server_settings={"application_name": application_name, "timezone": "UTC", "jit": "off"},
+            server_settings={
+                "application_name": application_name,
+                "timezone": "UTC",
+                "jit": "off",
+                # Where nothing was counted yet (a new suite, one that was restored), a page would gather all of its room to sort it.
+                "enable_bitmapscan": "off",
+            },
         )
         watch_pool(pool)
         return cls(pool, keys)
