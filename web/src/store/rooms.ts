@@ -65,6 +65,14 @@ export class RoomList extends Topic {
     return gone;
   }
 
+  /** What one has read here and the server has not noted down: a gateway that ends takes a second of it along. Before `ready`. */
+  ahead(rooms: readonly MyRoom[]): { id: string; seq: number }[] {
+    return rooms.flatMap(({ id, read_seq, head }) => {
+      const seq = this.#rooms.get(id)?.read_seq ?? 0;
+      return seq > read_seq && seq <= head ? [{ id, seq }] : [];
+    });
+  }
+
   /** More of them, or one as an answer told it. */
   take(rooms: readonly MyRoom[], complete = false): void {
     for (const room of rooms) {
@@ -143,7 +151,9 @@ export class RoomList extends Topic {
 
   #fill(rooms: readonly MyRoom[]): void {
     rooms.forEach((room, at) => {
-      this.#rooms.set(room.id, this.#newest(room));
+      // A history that is shorter than what one has read is another one: a backup was restored.
+      const known = this.#rooms.get(room.id);
+      this.#rooms.set(room.id, known !== undefined && known.read_seq > room.head ? room : this.#newest(room));
       // Their order says which was active last; a time that is known says more.
       if (!this.#note(room) && (this.#activity.get(room.id) ?? 0) < RANKS)
         this.#activity.set(room.id, rooms.length - at);

@@ -114,7 +114,9 @@ export class Store {
     this.#stops.push(
       client.on("ready", frame => {
         this.me.take(frame.user);
+        const ahead = this.rooms.ahead(frame.rooms);
         for (const id of this.rooms.ready(frame)) this.#leave(id);
+        for (const { id, seq } of ahead) client.read(id, seq);
         if (frame.more_rooms) void this.#restOfRooms();
         // Whose stream was not named in the resume goes on from its head, and what is kept of it may have holes.
         const standings = frame.streams;

@@ -1,9 +1,11 @@
 /** What one has read, what waits, and in which order rooms stand. */
 
+import "fake-indexeddb/auto";
 import type { AnyEvent, MyRoom } from "@parley/client";
 import { expect, test } from "vitest";
 import { RoomList } from "../../src/store/rooms.ts";
-import { ME, ModelRoom } from "./model.ts";
+import { ME, ModelRoom, ROOM } from "./model.ts";
+import { myRoom, signedIn } from "./stub.ts";
 
 const roomOf = (id: string, more: Partial<MyRoom> = {}): MyRoom => ({
   id,
@@ -97,6 +99,30 @@ test("what was read here is not unread again because the server has not noted it
   list.read("a", 5, null);
   list.ready(ready(roomOf("a", { head: 5, read_seq: 2, unread: 3, mentions: 1 })));
   expect(list.get("a")).toMatchObject({ read_seq: 5, unread: 0, mentions: 0 });
+});
+
+test("what was read here is told again when a gateway has taken it along", async () => {
+  const model = new ModelRoom();
+  for (let at = 0; at < 4; at += 1) model.say("ann", "text");
+  const { client, store } = await signedIn(model, { read_seq: 1, unread: 3 });
+  store.read(ROOM, 4);
+  client.ready(myRoom(model, { read_seq: 1, unread: 3 }));
+  client.ready(myRoom(model, { read_seq: 4 }));
+  expect(client.reads).toEqual([
+    { roomId: ROOM, seq: 4 },
+    { roomId: ROOM, seq: 4 },
+  ]);
+  store.close();
+});
+
+test("one has read nothing of a history that was restored and is shorter than before", async () => {
+  const model = new ModelRoom();
+  for (let at = 0; at < 4; at += 1) model.say("ann", "text");
+  const { client, store } = await signedIn(model, { read_seq: 4 });
+  client.ready(myRoom(model, { head: 3, read_seq: 1, unread: 2 }));
+  expect(store.rooms.get(ROOM)).toMatchObject({ read_seq: 1, unread: 2 });
+  expect(client.reads).toEqual([]);
+  store.close();
 });
 
 test("the most recently active room stands first, and rooms that are left are gone", () => {

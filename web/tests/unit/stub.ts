@@ -64,6 +64,7 @@ export class StubClient {
   readonly state = new Watched<Client["state"]["value"]>({ name: "live", since: 0 });
   readonly entries = new Watched<readonly OutboxEntry[]>([]);
   readonly sent: { roomId: string; body: string }[] = [];
+  readonly reads: { roomId: string; seq: number }[] = [];
   readonly calls: string[] = [];
   readonly #listeners = new Map<string, Set<(value: never) => void>>();
   readonly #model: ModelRoom;
@@ -203,7 +204,9 @@ export class StubClient {
   }
 
   typing(): void {}
-  read(): void {}
+  read(roomId: string, seq: number): void {
+    this.reads.push({ roomId, seq });
+  }
   delivered(): void {}
   async watchPresence(): Promise<void> {}
 }
