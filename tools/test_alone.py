@@ -16,24 +16,26 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # Those that take longest first: what begins last should not be what everybody waits for.
-PACKAGES = {
-    "parley-media": "services/media",
-    "parley-gateway": "services/gateway",
-    "parley-messages": "services/messages",
-    "parley-search": "services/search",
-    "parley-shared": "shared",
-    "parley-auth": "services/auth",
-    "parley-client": "clients/python",
-    "parley-presence": "services/presence",
-    "parley-install": "deploy/install",
-    "parley-local": "deploy/local",
-}
+RUNS = (
+    ("parley-media", "services/media/tests/integration"),
+    ("parley-gateway", "services/gateway/tests"),
+    ("parley-media", "services/media/tests/unit"),
+    ("parley-messages", "services/messages/tests"),
+    ("parley-search", "services/search/tests"),
+    ("parley-shared", "shared/tests"),
+    ("parley-auth", "services/auth/tests"),
+    ("parley-client", "clients/python/tests"),
+    ("parley-presence", "services/presence/tests"),
+    ("parley-install", "deploy/install/tests"),
+    ("parley-local", "deploy/local/tests"),
+)
 AT_ONCE = 3
 LIMIT_S = 1_500
 """Long after this, on any machine, something hangs that pytest's own limit for a single test did not end."""
 
 
-def run(uv: str, package: str, folder: str) -> tuple[str, int, str, float]:
+def run(uv: str, package: str, tests: str) -> tuple[int, str, float]:
+    """The exit code, what pytest said, and the seconds that it took."""
     began = time.monotonic()
     command = [uv, "run", "--frozen", "--isolated", "--package", package]
     if package == "parley-shared":
@@ -41,7 +43,7 @@ def run(uv: str, package: str, folder: str) -> tuple[str, int, str, float]:
     # Into a file: a pipe would be waited for until the last process that a test forgot has let go of it.
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            [*command, "pytest", "-q", "-rfE", "-p", "no:cacheprovider", f"{folder}/tests"],
+            [*command, "pytest", "-q", "-rfE", "-p", "no:cacheprovider", tests],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -58,20 +60,20 @@ def run(uv: str, package: str, folder: str) -> tuple[str, int, str, float]:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         output.seek(0)
-        return package, code, output.read(), time.monotonic() - began
+        return code, output.read(), time.monotonic() - began
 
 
 def main() -> None:
     uv = sys.argv[1]
-    chosen = {name: folder for name, folder in PACKAGES.items() if (ROOT / folder / "tests").exists()}
     failed = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for package, code, output, seconds in pool.map(lambda item: run(uv, *item), chosen.items()):
+        done = pool.map(lambda one: run(uv, *one), RUNS)
+        for (_, tests), (code, output, seconds) in zip(RUNS, done, strict=True):
             last = next((line for line in reversed(output.splitlines()) if "passed" in line or "failed" in line), "")
-            sys.stdout.write(f"{'✓' if code == 0 else '✗'} {package:18} {seconds:5.1f} s  {last}\n")
+            sys.stdout.write(f"{'✓' if code == 0 else '✗'} {tests:32} {seconds:5.1f} s  {last}\n")
             sys.stdout.flush()
             if code != 0:
-                failed.append(package)
+                failed.append(tests)
                 sys.stdout.write(output[-20_000:] + "\n")
     if failed:
         sys.stdout.write(f"Failed: {', '.join(failed)}\n")
