@@ -9,11 +9,13 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import asyncpg
 from prometheus_client import Counter, Gauge, Histogram
-from sqlalchemy.ext.asyncio import AsyncEngine
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 Stage = Literal["lane", "answer", "queue", "commit", "tell"]
 
@@ -71,7 +73,7 @@ def stage(name: Stage) -> Histogram:
     return _stages.labels(name)
 
 
-def watch_engine(engine: AsyncEngine, name: str = "main") -> None:
+def watch_engine(engine: "AsyncEngine", name: str = "main") -> None:
     """Show how an engine's pool is used."""
 
     def pool() -> Any:  # Any: of all pools of SQLAlchemy, it is the one for asyncio that has these

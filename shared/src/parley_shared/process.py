@@ -12,7 +12,7 @@ import uvloop
 from pydantic import ValidationError
 
 from parley_shared import metrics, telemetry
-from parley_shared.db import migrate
+from parley_shared.db.revisions import head_revision
 from parley_shared.health import LoopWatchdog
 from parley_shared.logging import configure_logging
 from parley_shared.settings import DatabaseSettings, ServiceSettings
@@ -50,6 +50,8 @@ def main(
         service=service, instance=settings.instance, level=settings.log_level, log_format=settings.log_format
     )
     if sys.argv[1:] in (["migrate"], ["wait"]):
+        from parley_shared.db import migrate  # it brings SQLAlchemy along, which not every service needs
+
         if not isinstance(settings, DatabaseSettings):
             sys.stderr.write(f"{service} owns no schema.\n")
             raise SystemExit(64)
@@ -57,7 +59,7 @@ def main(
             migrate.run_wait(service, settings.postgres_url.get_secret_value())
             return
         migrate.run(service, (settings.migrate_url or settings.postgres_url).get_secret_value())
-        log.info("schema.migrated", revision=migrate.head_revision(service))
+        log.info("schema.migrated", revision=head_revision(service))
         return
     if sys.argv[1:]:
         sys.stderr.write(f"usage: parley-{service} [migrate | wait]\n")

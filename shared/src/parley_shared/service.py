@@ -7,18 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from parley_shared.contracts.base import Empty, Readiness, Rpc, Service
-from parley_shared.db.engine import invalidate_on_outage, is_outage, make_engine
-from parley_shared.db.migrate import shortcoming
+from parley_shared.db.outage import is_outage
 from parley_shared.health import Health, internal_port
 from parley_shared.messaging.connection import Bus
 from parley_shared.messaging.rpc import RpcClient, RpcServer
-from parley_shared.metrics import job_runs, watch_engine
+from parley_shared.metrics import job_runs
 from parley_shared.process import service_version
-from parley_shared.settings import DatabaseSettings, ServiceSettings
+from parley_shared.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
 
@@ -70,29 +67,6 @@ async def running(service: Service, settings: ServiceSettings) -> AsyncIterator[
             health.draining = True
             await server.stop()
             await bus.close()
-
-
-@asynccontextmanager
-async def database(service: Service, settings: DatabaseSettings, health: Health) -> AsyncIterator[AsyncEngine]:
-    """The service's engine, with a readiness check that its schema is the one this code was written for."""
-    engine = make_engine(
-        settings.postgres_url.get_secret_value(),
-        application_name=f"parley-{service} {settings.instance}",
-        pool_size=settings.pool_size,
-    )
-    invalidate_on_outage(engine)
-    watch_engine(engine)
-
-    async def migrated() -> str | None:
-        async with engine.connect() as connection:
-            found = await connection.scalar(text(f"SELECT version_num FROM {service}.alembic_version"))  # noqa: S608 — our own name
-        return shortcoming(service, found)
-
-    health.add("database", migrated)
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
 
 
 async def repeat(name: str, seconds: float, work: Callable[[], Awaitable[Any]]) -> None:

@@ -15,8 +15,6 @@ from typing import IO, Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.json.file.trace_exporter import FileSpanExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -99,10 +97,15 @@ def start(service: str, version: str, settings: ServiceSettings) -> Callable[[],
     if not settings.trace_file and not settings.otlp_url:
         return lambda: None
     provider = make_provider(service, version, settings.instance)
+    # To import one takes a tenth of a second: the one that is used, and no other.
     if settings.otlp_url:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
         exporter = OTLPSpanExporter(endpoint=f"{settings.otlp_url.rstrip('/')}/v1/traces", timeout=5)
         provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=2000))
     if settings.trace_file:
+        from opentelemetry.exporter.otlp.json.file.trace_exporter import FileSpanExporter
+
         stream: Any = BoundedFile(Path(settings.trace_file))
         provider.add_span_processor(BatchSpanProcessor(FileSpanExporter(stream=stream), schedule_delay_millis=500))
     trace.set_tracer_provider(provider)

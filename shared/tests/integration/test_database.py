@@ -13,8 +13,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from parley_shared.db.bootstrap import OWNERS, Passwords, bootstrap, given
-from parley_shared.db.engine import invalidate_on_outage, is_outage, make_engine
-from parley_shared.db.migrate import head_revision, migrate, shortcoming, wait
+from parley_shared.db.engine import invalidate_on_outage, make_engine
+from parley_shared.db.migrate import migrate, wait
+from parley_shared.db.outage import is_outage
+from parley_shared.db.pool import make_pool, migrated
+from parley_shared.db.revisions import head_revision, shortcoming
 from parley_shared.ids import new_id
 from parley_shared.testing.fixtures import Postgres
 
@@ -195,6 +198,19 @@ async def test_a_newer_schema_will_do_and_an_older_one_will_not(thing: Thing) ->
     assert shortcoming(thing.name, "0003") is None
     assert shortcoming(thing.name, "0001") == "the schema is at 0001, this code needs 0002"
     assert shortcoming(thing.name, None) == "the schema is at None, this code needs 0002"
+
+
+async def test_a_service_stays_ready_while_the_next_release_has_migrated(thing: Thing) -> None:
+    await thing.bootstrap()
+    await migrate(thing.name, thing.owner_url)
+    pool = await make_pool(thing.owner_url, "test", application_name="test", size=1)
+    check = migrated(thing.name, pool)
+    assert await check() is None
+    await pool.execute(f"UPDATE {thing.name}.alembic_version SET version_num = '0003'")
+    assert await check() is None
+    await pool.execute(f"UPDATE {thing.name}.alembic_version SET version_num = '0001'")
+    assert await check() == "the schema is at 0001, this code needs 0002"
+    await pool.close()
 
 
 async def test_who_waits_for_a_schema_goes_on_once_it_is_there(thing: Thing) -> None:

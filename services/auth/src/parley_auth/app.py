@@ -31,8 +31,9 @@ from parley_auth.usecases.trust import Trust
 from parley_shared import process
 from parley_shared.audit import Signer
 from parley_shared.contracts import auth as contract
+from parley_shared.db.engine import database
 from parley_shared.messaging.connection import Bus
-from parley_shared.service import database, repeat, running
+from parley_shared.service import repeat, running
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,10 @@ from parley_media.usecases.wrapping import Wrapping
 from parley_shared import process
 from parley_shared.contracts.media import READY
 from parley_shared.crypto.wrapping import make_wrapper
+from parley_shared.db.engine import database
 from parley_shared.ids import new_id
 from parley_shared.messaging.rpc import RpcClient
-from parley_shared.service import database, repeat, running
+from parley_shared.service import repeat, running
 
 SERVICE: Final = "media"
 

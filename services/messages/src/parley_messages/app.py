@@ -46,7 +46,7 @@ from parley_shared import process
 from parley_shared.audit import Signer
 from parley_shared.contracts.messages import READY
 from parley_shared.crypto.wrapping import make_wrapper
-from parley_shared.db.migrate import shortcoming
+from parley_shared.db.revisions import shortcoming
 from parley_shared.ids import new_id
 from parley_shared.service import repeat, running
 

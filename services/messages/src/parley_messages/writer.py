@@ -24,7 +24,7 @@ from parley_messages.keys import RoomKeys
 from parley_messages.publisher import LivePublisher
 from parley_messages.store.send import SendStore
 from parley_shared.contracts.messages import Accepted, NotAccepted
-from parley_shared.db.engine import is_outage
+from parley_shared.db.outage import is_outage
 from parley_shared.errors import Code, Refused
 from parley_shared.metrics import stage
 from parley_shared.telemetry import start_span, under, written

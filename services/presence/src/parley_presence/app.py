@@ -19,9 +19,10 @@ from parley_presence.usecases.leases import Leases
 from parley_presence.usecases.people import People
 from parley_shared import process
 from parley_shared.contracts.presence import READY
+from parley_shared.db.engine import database
 from parley_shared.messaging.connection import Bus
 from parley_shared.messaging.rpc import RpcClient
-from parley_shared.service import database, repeat, running
+from parley_shared.service import repeat, running
 
 SERVICE: Final = "presence"
 

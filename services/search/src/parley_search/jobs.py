@@ -20,7 +20,7 @@ from parley_search.usecases.comparing import Comparing
 from parley_search.usecases.indexing import Indexing
 from parley_search.usecases.rebuilding import Rebuilding
 from parley_shared.contracts.live import Advanced
-from parley_shared.db.engine import is_outage
+from parley_shared.db.outage import is_outage
 from parley_shared.errors import Code, Refused
 from parley_shared.messaging.connection import Bus
 from parley_shared.telemetry import LINKS, start_span, under, written

@@ -1,14 +1,42 @@
-"""Engines, and what counts as the database being away."""
+"""SQLAlchemy's engines, for services that describe their statements by its tables."""
 
-import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
-from sqlalchemy import Connection, event
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from parley_shared.contracts.base import Service
+from parley_shared.db.outage import is_outage
+from parley_shared.db.revisions import shortcoming
+from parley_shared.health import Health
+from parley_shared.metrics import watch_engine
+from parley_shared.settings import DatabaseSettings
 from parley_shared.telemetry import statement_span
+
+
+@asynccontextmanager
+async def database(service: Service, settings: DatabaseSettings, health: Health) -> AsyncIterator[AsyncEngine]:
+    """The service's engine, with a readiness check that its schema is the one this code was written for."""
+    engine = make_engine(
+        settings.postgres_url.get_secret_value(),
+        application_name=f"parley-{service} {settings.instance}",
+        pool_size=settings.pool_size,
+    )
+    invalidate_on_outage(engine)
+    watch_engine(engine)
+
+    async def migrated() -> str | None:
+        async with engine.connect() as connection:
+            found = await connection.scalar(text(f"SELECT version_num FROM {service}.alembic_version"))  # noqa: S608 — our own name
+        return shortcoming(service, found)
+
+    health.add("database", migrated)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
 
 
 def make_engine(url: str, *, application_name: str, pool_size: int) -> AsyncEngine:
@@ -69,28 +97,6 @@ def _trace_statements(engine: AsyncEngine) -> None:
         if connection is not None and (span := connection.info.pop(open_span, None)) is not None:
             span.set_attribute("error.type", type(getattr(failed, "original_exception", None)).__name__)
             span.end()
-
-
-def is_outage(error: BaseException) -> bool:
-    """Whether the error says that PostgreSQL is away, restarting or full of connections, so that trying again may help."""
-    if isinstance(error, DBAPIError):
-        return bool(error.connection_invalidated) or (
-            error.orig is not None and error.orig.__cause__ is not None and is_outage(error.orig.__cause__)
-        )
-    return isinstance(
-        error,
-        (
-            PoolTimeoutError,
-            ConnectionError,
-            asyncio.TimeoutError,
-            asyncpg.PostgresConnectionError,
-            asyncpg.CannotConnectNowError,
-            asyncpg.AdminShutdownError,
-            asyncpg.CrashShutdownError,
-            asyncpg.TooManyConnectionsError,
-            asyncpg.exceptions.InternalClientError,
-        ),
-    ) or (isinstance(error, asyncpg.InterfaceError) and "closed" in str(error))
 
 
 def invalidate_on_outage(engine: AsyncEngine) -> None:

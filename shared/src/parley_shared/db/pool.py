@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import asyncpg
 
-from parley_shared.db.migrate import head_revision
+from parley_shared.db.revisions import shortcoming
 from parley_shared.db.traced import TracedConnection
 from parley_shared.metrics import watch_pool
 
@@ -35,11 +35,10 @@ async def _nothing(_connection: asyncpg.Connection) -> None:
 
 def migrated(service: str, pool: asyncpg.Pool) -> Callable[[], Awaitable[str | None]]:
     """A readiness check that the service's schema is the one this code was written for."""
-    wanted = head_revision(service)
 
     async def check() -> str | None:
         async with pool.acquire(timeout=5) as connection:
             found = await connection.fetchval(f"SELECT version_num FROM {service}.alembic_version")  # noqa: S608 — our own name
-        return None if found == wanted else f"the schema is at {found}, this code needs {wanted}"
+        return shortcoming(service, found)
 
     return check

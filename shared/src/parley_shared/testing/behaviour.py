@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from parley_shared.contracts.base import Empty, Readiness, Rep, Req, Rpc, Service
 from parley_shared.contracts.erasure import Erase, Erased
 from parley_shared.db.bootstrap import OWNERS
-from parley_shared.db.migrate import _config, _revisions
+from parley_shared.db.migrate import _config
+from parley_shared.db.revisions import _revisions
 from parley_shared.errors import Refused
 from parley_shared.ids import new_id
 from parley_shared.messaging.rpc import RpcClient

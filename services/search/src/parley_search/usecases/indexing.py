@@ -18,7 +18,7 @@ from parley_search.store import Database, Store
 from parley_search.store.entries import Entry
 from parley_shared.contracts.indexing import IndexEntry, IndexPart
 from parley_shared.contracts.live import Advanced
-from parley_shared.db.engine import is_outage
+from parley_shared.db.outage import is_outage
 from parley_shared.errors import Code, Refused
 
 log = structlog.get_logger(__name__)
