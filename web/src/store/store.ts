@@ -275,9 +275,8 @@ export class Store {
   #ownEvent(seq: number, event: AnyEvent): void {
     switch (event.kind) {
       case "room.joined":
-        this.#timelines.delete(event.room_id);
-        this.#members.delete(event.room_id);
-        void this.#readRoom(event.room_id);
+        // Who looked at it from outside goes on looking at the same timeline.
+        void this.#resync(event.room_id);
         break;
       case "room.left":
         this.#leave(event.room_id);
