@@ -34,7 +34,29 @@ export type Group = (typeof GROUPS)[number];
 export const ofGroup = async (group: number): Promise<Emoji[]> => plain(await open().getEmojiByGroup(group));
 
 /** By words of names; two letters at least. */
-export const find = async (query: string): Promise<Emoji[]> => plain(await open().getEmojiBySearchQuery(query));
+export const find = async (query: string): Promise<Emoji[]> =>
+  ranked(query, plain(await open().getEmojiBySearchQuery(query)));
+
+/** Those whose name it is, whose name begins with it, where a word of the name does; then those that it is only said of. */
+function ranked(query: string, found: readonly Emoji[]): Emoji[] {
+  const wanted = words(query);
+  const rank = ({ name, shortcodes }: Emoji): number => {
+    const names = [name, ...shortcodes].map(words);
+    if (names.includes(wanted)) return 0;
+    if (names.some(name => name.startsWith(wanted))) return 1;
+    return names.some(name => name.includes(` ${wanted}`)) ? 2 : 3;
+  };
+  return found
+    .map(emoji => ({ emoji, rank: rank(emoji) }))
+    .sort((one, other) => one.rank - other.rank)
+    .map(({ emoji }) => emoji);
+}
+
+const words = (text: string): string =>
+  text
+    .toLowerCase()
+    .replace(/[\s_-]+/g, " ")
+    .trim();
 
 export const favourites = async (): Promise<Emoji[]> => plain(await open().getTopFavoriteEmoji(16));
 
