@@ -4,6 +4,7 @@ import { Client, ParleyError, type Registration } from "@parley/client";
 import { getContext, setContext } from "svelte";
 import type { Cache, Remembered } from "../store/cache.ts";
 import { Store } from "../store/store.ts";
+import { forgetDrafts } from "./drafts.ts";
 
 export type Session =
   /** Nobody knows yet. */
@@ -76,6 +77,7 @@ export class App {
     const { client } = this.session;
     await client.logout();
     this.#leave(client, null);
+    forgetDrafts();
   }
 
   #client(last: Remembered | null): Client {
@@ -94,6 +96,7 @@ export class App {
     if (userId === null) throw new ParleyError("stopped", "Nobody is signed in.");
     if (this.session.name === "in") this.session.store.close();
     await this.#cache.begin(userId);
+    forgetDrafts(userId);
     this.#enter(client, { userId, me: null, rooms: [], users: [], windows: [], positions: null });
     this.#connect(client);
   }
