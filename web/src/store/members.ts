@@ -16,6 +16,8 @@ export class Members extends Topic {
   readonly #api: MembersApi;
   readonly #reading = new Reading();
   #members: Map<string, Member> | null = null;
+  /** Of whom it is known, also before they are read: until when they are muted. */
+  readonly #mutes = new Map<string, string | null>();
   #loading: Promise<void> | null = null;
   #error: unknown = null;
 
@@ -38,6 +40,16 @@ export class Members extends Topic {
     return this.#members?.get(userId);
   }
 
+  mutedUntil(userId: string): string | null {
+    return this.#mutes.get(userId) ?? null;
+  }
+
+  /** As the refusal of a message tells it. */
+  muted(userId: string, until: string): void {
+    this.#mutes.set(userId, until);
+    this.changed();
+  }
+
   load(again = false): Promise<void> {
     if (this.#members !== null && !again) return Promise.resolve();
     this.#loading ??= this.#read().finally(() => {
@@ -53,7 +65,7 @@ export class Members extends Topic {
 
   apply(seq: number, event: AnyEvent): void {
     this.#reading.hear(seq, event);
-    if (this.#members !== null && this.#take(event, seq)) this.changed();
+    if (this.#take(event, seq)) this.changed();
   }
 
   #take(event: AnyEvent, seq: number): boolean {
@@ -70,8 +82,9 @@ export class Members extends Topic {
         return true;
       case "member.updated": {
         const known = members?.get(event.user_id);
-        if (known !== undefined)
-          members?.set(event.user_id, { ...known, role: event.role, muted_until: event.muted_until ?? null });
+        const muted_until = event.muted_until ?? null;
+        this.#mutes.set(event.user_id, muted_until);
+        if (known !== undefined) members?.set(event.user_id, { ...known, role: event.role, muted_until });
         return true;
       }
       case "member.left":
@@ -99,6 +112,7 @@ export class Members extends Topic {
       });
       this.#members = found;
       this.#error = null;
+      for (const { user_id, muted_until } of found.values()) this.#mutes.set(user_id, muted_until ?? null);
       for (const { seq, event } of heard) this.#take(event, seq);
     } catch (error) {
       this.#error = error;

@@ -262,7 +262,9 @@ export class Store {
     const timeline = this.#timelines.get(roomId);
     timeline?.apply(seq, event);
     if (roomId !== this.#shownRoom) timeline?.trim(2 * KEPT);
-    this.#members.get(roomId)?.apply(seq, event);
+    // That one is muted is to be known before one goes there.
+    if (event.kind === "member.updated" && event.user_id === this.me.id) this.members(roomId).apply(seq, event);
+    else this.#members.get(roomId)?.apply(seq, event);
     if (this.#thread?.roomId === roomId) this.#thread.apply(seq, event);
     this.#dirty.add(roomId);
     if (event.kind === "message.created") {
