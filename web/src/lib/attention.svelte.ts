@@ -11,13 +11,22 @@ import { watched } from "./watched.ts";
 const ICON = "/icon.svg";
 const ICON_NEW = "/icon-new.svg";
 
+/** What the page is called that is shown. */
+let page = $state("");
+
+/** Whoever shows a page says here what it is called; undefined while that is nobody's business but a part's within. */
+export function titled(name: () => string | undefined): void {
+  $effect(() => {
+    page = name() ?? page;
+  });
+}
+
 /** Runs for as long as somebody is signed in; call it while a component is set up. */
 export function callForAttention(store: Store): void {
   $effect(() => {
     const { unread, mentions } = watched(store.rooms).totals;
     const count = mentions > 0 ? `(${mentions}) ` : unread > 0 ? "• " : "";
-    const shown = store.rooms.get(currentRoom() ?? "");
-    document.title = `${count}${shown === undefined ? "" : `${roomName(store, shown)} · `}Parley`;
+    document.title = `${count}${page === "" ? "" : `${page} · `}Parley`;
     setIcon(mentions > 0 ? ICON_NEW : ICON);
   });
   store.hooks.notified = notification => void announce(store, notification);
@@ -25,11 +34,6 @@ export function callForAttention(store: Store): void {
     document.title = "Parley";
     setIcon(ICON);
   });
-}
-
-function currentRoom(): string | null {
-  const { route } = router;
-  return route.name === "room" || route.name === "thread" ? route.roomId : null;
 }
 
 function setIcon(href: string): void {
