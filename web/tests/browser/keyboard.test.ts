@@ -1,0 +1,99 @@
+/** Where the focus goes by itself. */
+
+import { expect, test } from "vitest";
+import { person, room, say, useBrowser, type Visitor, visitAs } from "./harness/index.ts";
+
+useBrowser();
+
+const article = ({ page }: Visitor, text: string) => page.getByRole("article").filter({ hasText: text });
+const field = ({ page }: Visitor, where: string) => page.getByRole("combobox", { name: `Message to ${where}` });
+
+/** What has the focus: by its name, or by what it says. */
+const focused = ({ page }: Visitor): Promise<string> =>
+  page.evaluate(() => {
+    const node = document.activeElement;
+    return node?.getAttribute("aria-label") ?? (node as HTMLInputElement | null)?.labels?.[0]?.textContent ?? node?.textContent?.trim().slice(0, 80) ?? "";
+  });
+const focusOn = (visitor: Visitor, name: string): Promise<void> => expect.poll(() => focused(visitor)).toBe(name);
+
+test("a dialog begins in its first field, and people are found and chosen by typing", async () => {
+  const [anna, ben, cleo] = [await person("Anna"), await person("Ben"), await person("Cleo")];
+  const visitor = await visitAs(anna);
+  const { page } = visitor;
+  const { keyboard } = page;
+  await page.getByRole("navigation").getByRole("button", { name: "New room" }).click();
+  await page.getByRole("dialog").waitFor();
+  await focusOn(visitor, "Name");
+  await keyboard.type("Pantry");
+  await keyboard.press("Enter");
+  await page.waitForURL(/\/rooms\/./);
+  // And where one has come one can write at once.
+  await focusOn(visitor, "Message to Pantry");
+
+  await page.getByRole("navigation").getByRole("button", { name: "New direct message" }).click();
+  await page.getByRole("dialog").waitFor();
+  await focusOn(visitor, "Find people by name");
+  // Before the answer is there, too.
+  await keyboard.type(ben.username);
+  await keyboard.press("Enter");
+  await page.getByRole("button", { name: "Remove Ben" }).waitFor();
+  await keyboard.type(cleo.username);
+  await page.getByRole("button", { name: "Add: Cleo" }).click();
+  await page.getByRole("button", { name: "Remove Cleo" }).waitFor();
+  await focusOn(visitor, "Find people by name");
+  expect(await page.getByLabel("Find people by name").inputValue()).toBe("");
+  await page.getByRole("button", { name: "Start" }).click();
+  await focusOn(visitor, "Message to Ben and Cleo");
+});
+
+test("one writes where one has come, and Escape leads back to where one was", async () => {
+  const [anna, ben] = [await person("Anna"), await person("Ben")];
+  const kitchen = await room(anna, [ben]);
+  await room(anna, [], { name: "Garden" });
+  await say(ben, kitchen, "Is there bread?");
+  const visitor = await visitAs(anna);
+  const { page } = visitor;
+  const { keyboard } = page;
+  await page.getByRole("link", { name: /Garden/ }).click();
+  await focusOn(visitor, "Message to Garden");
+  await page.getByRole("link", { name: /Kitchen/ }).click();
+  await focusOn(visitor, "Message to Kitchen");
+  await article(visitor, "Is there bread?").waitFor();
+
+  // What is typed elsewhere in the room comes there, too.
+  await page.getByRole("region", { name: "Messages", exact: true }).focus();
+  await keyboard.type("Two");
+  expect(await field(visitor, "Kitchen").inputValue()).toBe("Two");
+  await page.getByRole("link", { name: /Garden/ }).focus();
+  await keyboard.type("x");
+  expect(await field(visitor, "Kitchen").inputValue()).toBe("Two");
+
+  await article(visitor, "Is there bread?").hover();
+  await article(visitor, "Is there bread?").getByRole("button", { name: "Reply in a thread" }).click();
+  await focusOn(visitor, "Reply in this thread");
+  await keyboard.press("Escape");
+  await page.getByRole("complementary", { name: "Thread" }).waitFor({ state: "detached" });
+  await expect.poll(() => focused(visitor)).toMatch(/^Ben, /);
+
+  await page.getByRole("button", { name: "2 members" }).click();
+  await focusOn(visitor, "Members");
+  await keyboard.press("Escape");
+  await focusOn(visitor, "2 members");
+
+  // Where the room itself is out of sight meanwhile.
+  await page.setViewportSize({ width: 800, height: 640 });
+  await article(visitor, "Is there bread?").press("Enter");
+  await focusOn(visitor, "Reply in this thread");
+  await keyboard.press("Escape");
+  await expect.poll(() => focused(visitor)).toMatch(/^Ben, /);
+});
+
+test("no keyboard comes up on a phone before one touches a field", async () => {
+  const anna = await person("Anna");
+  await room(anna);
+  const visitor = await visitAs(anna, "/", { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  await visitor.page.getByRole("link", { name: /Kitchen/ }).tap();
+  await field(visitor, "Kitchen").waitFor();
+  await visitor.settled();
+  expect(await focused(visitor)).not.toContain("Message to");
+});
