@@ -74,16 +74,36 @@ class Router {
   route = $state.raw<Route>(parseRoute(new URL(location.href)));
   /** The path with its query, for the mark of the present link. */
   path = $state(location.pathname + location.search);
+  #uncover: (() => void) | null = null;
 
   constructor() {
-    addEventListener("popstate", () => this.#read());
+    addEventListener("popstate", () => {
+      this.#reveal();
+      if (location.pathname + location.search !== this.path) this.#read();
+    });
   }
 
-  /** Go there; `replace` leaves no way back to the present address. */
+  /** Go there, also where one is already: one may have moved on in it since. `replace` leaves no way back to the present address. */
   go(path: string, { replace = false } = {}): void {
-    if (path === this.path) return;
-    history[replace ? "replaceState" : "pushState"](null, "", path);
+    const covered = this.#reveal();
+    if (path !== this.path) history[replace || covered ? "replaceState" : "pushState"](null, "", path);
     this.#read();
+  }
+
+  /** Something lies over the whole page: the way back takes it away, and does no more than that. Returns what takes it away otherwise. */
+  cover(uncover: () => void): () => void {
+    history.pushState(null, "");
+    this.#uncover = uncover;
+    return () => {
+      if (this.#uncover === uncover) history.back();
+    };
+  }
+
+  #reveal(): boolean {
+    const uncover = this.#uncover;
+    this.#uncover = null;
+    uncover?.();
+    return uncover !== null;
   }
 
   /** Links of the page itself change the view and load nothing. */

@@ -1,9 +1,12 @@
 /** What an address shows, what the page is then called, and the way back from it. */
 
 import { expect, test } from "vitest";
-import { person, room, say, useBrowser, visitAs } from "./harness/index.ts";
+import { person, room, say, useBrowser, type Visitor, visitAs } from "./harness/index.ts";
 
 useBrowser();
+
+const article = ({ page }: Visitor, text: string) => page.getByRole("article").filter({ hasText: text });
+const path = ({ page }: Visitor): string => new URL(page.url()).pathname;
 
 test.each([800, 320])("from every section of the settings leads a way back at %i pixels", async width => {
   const visitor = await visitAs(await person("Narrow"), "/settings/profile", { viewport: { width, height: 640 } });
@@ -18,6 +21,85 @@ test.each([800, 320])("from every section of the settings leads a way back at %i
   else expect(await page.getByRole("main").getByRole("button", { name: "Back" }).count()).toBe(0);
   await page.getByRole("navigation", { name: "Rooms and people" }).waitFor();
   await visitor.fits();
+});
+
+test("a message is shown again whenever one asks, and the room's link leads to the newest", async () => {
+  const [anna, ben] = [await person("Anna"), await person("Ben")];
+  const kitchen = await room(anna, [ben]);
+  const first = await say(ben, kitchen, "The very first.");
+  for (let number = 1; number <= 120; number += 1) await say(ben, kitchen, `Line ${number}.`);
+  await anna.client.api.messages.pin(kitchen.id, first.id);
+  await anna.client.api.sync.markRead(kitchen.id, 1_000);
+  const visitor = await visitAs(anna, `/rooms/${kitchen.id}`);
+  const { page } = visitor;
+  await article(visitor, "Line 120.").waitFor();
+  await page.getByRole("button", { name: "Pinned messages" }).click();
+  for (const back of [
+    page.getByRole("button", { name: "To the newest" }),
+    page.getByRole("navigation").getByRole("link", { name: /Kitchen/ }),
+  ]) {
+    await page.getByRole("link", { name: "Show in room" }).click();
+    await article(visitor, "The very first.").waitFor();
+    await expect.poll(() => article(visitor, "Line 120.").count()).toBe(0);
+    await back.click();
+    await article(visitor, "Line 120.").waitFor();
+  }
+  expect(path(visitor)).toBe(`/rooms/${kitchen.id}`);
+
+  // Opening a thread in the past, and closing it, moves nothing.
+  await page.getByRole("link", { name: "Show in room" }).click();
+  await article(visitor, "The very first.").press("Enter");
+  await page.getByRole("complementary", { name: "Thread" }).waitFor();
+  await page.getByRole("button", { name: "Close thread" }).click();
+  await page.getByRole("complementary", { name: "Thread" }).waitFor({ state: "detached" });
+  expect(await article(visitor, "Line 120.").count()).toBe(0);
+  expect(await article(visitor, "The very first.").isVisible()).toBe(true);
+});
+
+test("who follows a link to what is not there is told so, and dialogs go with their page", async () => {
+  const anna = await person("Anna");
+  const kitchen = await room(anna);
+  const said = await say(anna, kitchen, "All there is.");
+  const visitor = await visitAs(anna, "/rooms");
+  const { page } = visitor;
+  await page.getByRole("navigation").getByRole("link", { name: /Kitchen/ }).click();
+  await article(visitor, "All there is.").waitFor();
+  await page.getByRole("navigation").getByRole("button", { name: "New room" }).click();
+  await page.getByRole("dialog", { name: "New room" }).waitFor();
+  await page.goBack();
+  await page.getByRole("heading", { name: "Find rooms" }).waitFor();
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+
+  await page.goto(`/rooms/${kitchen.id}/messages/${said.id.replace(/.{4}$/, "0000")}`);
+  await page.getByText("This message is not there any more").waitFor();
+  await article(visitor, "All there is.").waitFor();
+});
+
+test("on a phone the way back closes the panel, and leads out of a room that one is not in", async () => {
+  const [anna, ben] = [await person("Anna"), await person("Ben")];
+  const [kitchen, garden] = [await room(anna), await room(ben, [], { name: "Garden" })];
+  const visitor = await visitAs(anna, "/", { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  const { page } = visitor;
+  await page.getByRole("link", { name: /Kitchen/ }).tap();
+  const members = page.getByRole("button", { name: "1 member" });
+  const panel = page.getByRole("complementary");
+  for (const close of [() => page.goBack(), () => panel.getByRole("button", { name: "Close" }).tap()]) {
+    await members.tap();
+    await panel.waitFor();
+    await close();
+    await panel.waitFor({ state: "detached" });
+    await members.waitFor();
+    expect(path(visitor)).toBe(`/rooms/${kitchen.id}`);
+  }
+  await page.goBack();
+  await page.getByRole("navigation", { name: "Rooms and people" }).waitFor();
+
+  await page.goto(`/rooms/${garden.id}`);
+  await page.getByRole("button", { name: "Join" }).waitFor();
+  await visitor.accessible();
+  await visitor.keep("not-joined-390");
+  await page.getByRole("button", { name: "Back" }).tap();
+  await page.getByRole("navigation", { name: "Rooms and people" }).waitFor();
 });
 
 test.each(["en-GB", "de-DE"])("every page is called by its own name (%s)", async locale => {

@@ -16,7 +16,7 @@ function history(count: number, readSeq: number | null): Row[] {
   return rowsOf({ messages, entries: [], me: ME, fromStart: false, readSeq, echoes: new Map() });
 }
 
-function setting({ count = 100, readSeq = null as number | null, jumps = false } = {}) {
+function setting({ count = 100, readSeq = null as number | null, jumps = false, around = (): void => undefined } = {}) {
   const shown = { rows: history(count, readSeq), present: true };
   const asked: string[] = [];
   let offset = 0;
@@ -35,7 +35,10 @@ function setting({ count = 100, readSeq = null as number | null, jumps = false }
   const place = new Place({
     timeline: {
       isPresent: true,
-      around: async seq => void asked.push(`around ${seq}`),
+      around: async seq => {
+        asked.push(`around ${seq}`);
+        around();
+      },
       older: tell("older"),
       newer: tell("newer"),
       present: async () => {
@@ -136,6 +139,29 @@ test("a message one has come for is in the middle, and the way back leads to the
   shown.present = false;
   await place.toPresent();
   expect([asked.includes("present"), place.follows, rest()]).toEqual([true, true, 0]);
+});
+
+test("lines that come above on the way to a message do not lead back to the newest, and who goes there himself stays there", async () => {
+  const { place, shown, scroll, at, rest } = setting({ around: () => scroll(1e6) });
+  place.drawn(false);
+  await expect.poll(() => place.placed).toBe(true);
+  expect(await place.goTo({ id: "m20", seq: 20 })).toBe(true);
+  const middle = shown.rows.findIndex(({ key }) => key === "m20") * ROW_PX - (VIEW_PX - ROW_PX) / 2;
+  expect([place.follows, place.placed, at()]).toEqual([false, true, middle]);
+  const going = place.goTo({ id: "m20", seq: 20 });
+  await place.toPresent();
+  expect([await going, place.follows, rest()]).toEqual([false, true, 0]);
+});
+
+test("the room opened once more shows what was unread if more came since, else the newest", async () => {
+  const { place, shown, scroll, at, rest } = setting({ readSeq: 50 });
+  place.drawn(false);
+  await expect.poll(() => place.placed).toBe(true);
+  scroll(0);
+  await place.again(true);
+  expect(at()).toBe(shown.rows.findIndex(({ kind }) => kind === "new") * ROW_PX - 80);
+  await place.again(false);
+  expect([place.follows, rest()]).toEqual([true, 0]);
 });
 
 test("arrow keys go from message to message, past what stands between them", () => {

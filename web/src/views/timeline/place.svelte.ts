@@ -50,6 +50,8 @@ export class Place {
   whole = $state(true);
   readonly #of: PlaceOf;
   #arrived = false;
+  /** One goes to one place at a time: so many ways were begun. */
+  #ways = 0;
   #touched = Number.NEGATIVE_INFINITY;
   #before = { offset: 0, size: 0 };
 
@@ -96,32 +98,49 @@ export class Place {
     this.scrolled();
   }
 
-  /** Shows a message of the room itself; false if it is not there. */
+  /** Shows a message of the room itself; false if it is not there, or one has gone elsewhere meanwhile. */
   async goTo(message: { id: string; seq: number }): Promise<boolean> {
     const { timeline, shown, list } = this.#of;
-    this.follows = false;
+    this.#ways += 1;
+    const way = this.#ways;
     this.whole = true;
+    // Lines that come above while one is still at the newest move the list: nobody follows it for that.
+    this.follows = this.placed = false;
     await timeline.around(message.seq);
     await tick();
-    this.#arrived = this.placed = true;
+    if (way !== this.#ways) return false;
+    this.#arrived = true;
     const at = shown().rows.findIndex(row => row.kind === "message" && row.message.id === message.id);
-    if (at < 0) return false;
-    list()?.scrollToIndex(at, { align: "center" });
-    await settled();
-    list()?.scrollToIndex(at, { align: "center" });
-    return true;
+    // Heights are known only once lines are drawn.
+    for (let turn = 0; turn < 2 && at >= 0 && way === this.#ways; turn++) {
+      list()?.scrollToIndex(at, { align: "center" });
+      await settled();
+    }
+    if (way !== this.#ways) return false;
+    this.placed = true;
+    return at >= 0;
   }
 
   async toPresent(): Promise<void> {
+    this.#ways += 1;
     this.follows = this.placed = this.whole = true;
     await this.#of.timeline.present();
     await this.toEnd();
+  }
+
+  /** The room is opened once more: where one had stopped reading when one came, if there is more since, else at the newest. */
+  async again(unread: boolean): Promise<void> {
+    if (!unread || this.#of.readSeq === null) return this.toPresent();
+    this.#ways += 1;
+    this.placed = this.follows = false;
+    await this.arrive();
   }
 
   /** To the last row of what is there. */
   async toEnd(): Promise<void> {
     const { shown, list, scroller } = this.#of;
     await tick();
+    if (!this.follows) return;
     const { rows } = shown();
     if (rows.length > 0) list()?.scrollToIndex(rows.length - 1, { align: "end" });
     await settled();
