@@ -12,7 +12,12 @@ const field = ({ page }: Visitor, where: string) => page.getByRole("combobox", {
 const focused = ({ page }: Visitor): Promise<string> =>
   page.evaluate(() => {
     const node = document.activeElement;
-    return node?.getAttribute("aria-label") ?? (node as HTMLInputElement | null)?.labels?.[0]?.textContent ?? node?.textContent?.trim().slice(0, 80) ?? "";
+    return (
+      node?.getAttribute("aria-label") ??
+      (node as HTMLInputElement | null)?.labels?.[0]?.textContent ??
+      node?.textContent?.trim().slice(0, 80) ??
+      ""
+    );
   });
 const focusOn = (visitor: Visitor, name: string): Promise<void> => expect.poll(() => focused(visitor)).toBe(name);
 
@@ -96,4 +101,35 @@ test("no keyboard comes up on a phone before one touches a field", async () => {
   await field(visitor, "Kitchen").waitFor();
   await visitor.settled();
   expect(await focused(visitor)).not.toContain("Message to");
+});
+
+test("what others say is read out, in the room and in the open thread, and one's own is not; a pin is seen wherever it stands", async () => {
+  const [anna, ben] = [await person("Anna"), await person("Ben")];
+  const kitchen = await room(anna, [ben]);
+  const root = await say(ben, kitchen, "Is there bread?");
+  const pinned = await say(ben, kitchen, "And butter?");
+  await anna.client.api.messages.pin(kitchen.id, pinned.id);
+  const visitor = await visitAs(anna, `/rooms/${kitchen.id}/threads/${root.id}`);
+  const { page } = visitor;
+  await article(visitor, "And butter?").getByText("Pinned").waitFor();
+  const thread = page.getByRole("complementary", { name: "Thread" });
+  const reply = (who: typeof ben, body: string) =>
+    who.client.api.messages.send(kitchen.id, { client_msg_id: crypto.randomUUID(), body, thread_root_id: root.id });
+  const said = (text: string) => page.locator("[aria-live=polite]").filter({ hasText: text });
+  await thread.getByRole("combobox").waitFor();
+  await reply(ben, "Half a loaf.");
+  await said("Ben: Half a loaf.").waitFor({ state: "attached" });
+  await say(ben, kitchen, "Anybody?");
+  await said("Ben: Anybody?").waitFor({ state: "attached" });
+  await page.keyboard.type("I have seen it.");
+  await page.keyboard.press("Enter");
+  await thread.getByRole("article").filter({ hasText: "I have seen it." }).waitFor();
+  await field(visitor, "Kitchen").fill("Coming.");
+  await field(visitor, "Kitchen").press("Enter");
+  await article(visitor, "Coming.").first().waitFor();
+  // In order: what came before it has been heard by then.
+  await reply(ben, "Good.");
+  await said("Ben: Good.").waitFor({ state: "attached" });
+  for (const own of ["I have seen it.", "Coming."]) expect(await said(own).count()).toBe(0);
+  await visitor.keep("pinned-grouped");
 });
