@@ -17,8 +17,8 @@ class Toasts {
     this.#lastId += 1;
     const toast: Toast = { id: this.#lastId, kind, text, ...(action === undefined ? {} : { action }) };
     this.list = [...this.list.filter(other => other.text !== text).slice(-3), toast];
-    // An error stays until it is put away: nobody shall have to hurry to read it.
-    if (kind !== "error") setTimeout(() => this.hide(toast.id), SHOWN_MS);
+    // An error, or what one may want to undo, stays until it is put away: nobody shall have to hurry.
+    if (kind !== "error" && action === undefined) setTimeout(() => this.hide(toast.id), SHOWN_MS);
   }
 
   hide(id: number): void {

@@ -33,8 +33,15 @@ export class RoomList extends Topic {
 
   /** The most recently active first. */
   get all(): readonly MyRoom[] {
-    this.#sorted ??= [...this.#rooms.values()].sort((one, other) => this.#active(other) - this.#active(one));
+    this.#sorted ??= [...this.#rooms.values()]
+      .filter(room => room.deleted_at == null)
+      .sort((one, other) => this.#active(other) - this.#active(one));
     return this.#sorted;
+  }
+
+  /** Those that one has owned and may still bring back. */
+  get deleted(): readonly MyRoom[] {
+    return [...this.#rooms.values()].filter(room => room.deleted_at != null);
   }
 
   get(id: string): MyRoom | undefined {
@@ -45,7 +52,7 @@ export class RoomList extends Topic {
   get totals(): { unread: number; mentions: number } {
     let unread = 0;
     let mentions = 0;
-    for (const room of this.#rooms.values()) {
+    for (const room of this.all) {
       if (room.notify !== "none") unread += room.unread > 0 ? 1 : 0;
       mentions += room.mentions;
     }

@@ -60,7 +60,7 @@ export interface StoreHooks {
   /** Something for which one wants to be called. */
   notified?(notification: Notification): void;
   /** One is no longer in that room. */
-  left?(room: MyRoom): void;
+  left?(room: MyRoom, deleted: boolean): void;
 }
 
 export class Store {
@@ -237,6 +237,11 @@ export class Store {
     this.#save();
   }
 
+  /** Undoes a room's deletion. Throws ParleyError `not_found` when it is too late. */
+  async restore(roomId: string): Promise<void> {
+    this.take(await this.client.api.rooms.restore(roomId));
+  }
+
   close(): void {
     this.saveNow();
     for (const stop of this.#stops.splice(0)) stop();
@@ -270,8 +275,12 @@ export class Store {
     if (event.kind === "message.created") {
       this.typing.stop(roomId, event.message.sender_id);
       if (event.message.sender_id !== this.me.id) this.#deliver(roomId, seq);
-    } else if (event.kind === "room.deleted") this.#leave(roomId);
-    else if (event.kind === "room.restored") void this.#readRoom(roomId);
+    } else if (event.kind === "room.deleted") {
+      const owned = this.rooms.get(roomId)?.role === "owner";
+      this.#leave(roomId, true);
+      // Its owners have it still, to bring it back.
+      if (owned) void this.#readRoom(roomId);
+    } else if (event.kind === "room.restored") void this.#readRoom(roomId);
   }
 
   #ownEvent(seq: number, event: AnyEvent): void {
@@ -281,7 +290,7 @@ export class Store {
         void this.#resync(event.room_id);
         break;
       case "room.left":
-        this.#leave(event.room_id);
+        this.#leave(event.room_id, event.reason === "deleted");
         break;
       case "notification.created": {
         const { notification } = event;
@@ -346,15 +355,17 @@ export class Store {
     await Promise.all(work);
   }
 
-  #leave(roomId: string): void {
+  #leave(roomId: string, deleted = false): void {
     const room = this.rooms.get(roomId);
+    // What a `ready` has told of a deleted one is newer than that it is gone.
+    if (room?.deleted_at != null) return;
     this.rooms.remove(roomId);
     this.#timelines.get(roomId)?.close();
     this.#timelines.delete(roomId);
     this.#members.delete(roomId);
     this.#gone.add(roomId);
     this.#save();
-    if (room !== undefined) this.hooks.left?.(room);
+    if (room !== undefined) this.hooks.left?.(room, deleted);
   }
 
   // -- reading

@@ -62,7 +62,10 @@ test("who follows a link to what is not there is told so, and dialogs go with th
   const said = await say(anna, kitchen, "All there is.");
   const visitor = await visitAs(anna, "/rooms");
   const { page } = visitor;
-  await page.getByRole("navigation").getByRole("link", { name: /Kitchen/ }).click();
+  await page
+    .getByRole("navigation")
+    .getByRole("link", { name: /Kitchen/ })
+    .click();
   await article(visitor, "All there is.").waitFor();
   await page.getByRole("navigation").getByRole("button", { name: "New room" }).click();
   await page.getByRole("dialog", { name: "New room" }).waitFor();
@@ -135,4 +138,48 @@ test.each(["en-GB", "de-DE"])("every page is called by its own name (%s)", async
   await page.getByRole("button", { name: english ? /Status, settings/ : /Status, Einstellungen/ }).click();
   await page.getByRole("menuitem", { name: english ? "Sign out" : "Abmelden" }).click();
   await expect.poll(() => page.title()).toBe(english ? "Sign in · Parley" : "Anmelden · Parley");
+});
+
+test("a deleted room is brought back by the notice of it, or for a week where rooms are found", async () => {
+  const [anna, ben] = [await person("Anna"), await person("Ben")];
+  const kitchen = await room(anna, [ben]);
+  const [a, b] = [await visitAs(anna, `/rooms/${kitchen.id}`), await visitAs(ben, `/rooms/${kitchen.id}`)];
+  const { page } = a;
+  const link = page.getByRole("navigation").getByRole("link", { name: /Kitchen/ });
+  const notices = page.getByRole("region", { name: "Notices" });
+  await b.page.getByRole("heading", { name: "Kitchen" }).waitFor();
+  const remove = async (): Promise<void> => {
+    await page.getByRole("button", { name: "About this room" }).click();
+    await page.getByRole("button", { name: "Delete room" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete room" }).click();
+    await page.waitForURL("/");
+    await link.waitFor({ state: "detached" });
+  };
+  await page.clock.install();
+  await remove();
+  await b.page.getByText("Kitchen was deleted.").waitFor();
+  await notices.getByText("Kitchen was deleted.").waitFor();
+  // One notice of one deed, however long one takes to read it.
+  expect(await notices.getByRole("button", { name: "Dismiss" }).count()).toBe(1);
+  await page.clock.runFor(60_000);
+  await notices.getByRole("button", { name: "Undo" }).click();
+  await link.click();
+
+  await remove();
+  await notices.getByRole("button", { name: "Dismiss" }).click();
+  await page.reload();
+  await page.getByRole("navigation").getByRole("link", { name: "Find rooms" }).click();
+  await page.getByRole("heading", { name: "Deleted rooms" }).waitFor();
+  expect(await link.count()).toBe(0);
+  await a.accessible();
+  await a.keep("deleted-rooms");
+  await page.goto(`/rooms/${kitchen.id}`);
+  await page.getByText("Kitchen was deleted.").waitFor();
+  await page.goBack();
+  await page.getByRole("button", { name: "Bring it back: Kitchen" }).click();
+  await link.click();
+  await page.getByRole("combobox", { name: "Message to Kitchen" }).waitFor();
+  await page.getByRole("navigation").getByRole("link", { name: "Find rooms" }).click();
+  await page.getByRole("link", { name: "Open Kitchen" }).waitFor();
+  expect(await page.getByRole("heading", { name: "Deleted rooms" }).count()).toBe(0);
 });

@@ -148,3 +148,19 @@ test("changes of a room apply by the greatest rev", () => {
   list.apply("a", 3, updated(4, "newest"));
   expect(list.get("a")).toMatchObject({ name: "newest", head: 3, role: "member" });
 });
+
+test("a deleted room stands in no list but that of what its owners may bring back", async () => {
+  const model = new ModelRoom();
+  const { client, store } = await signedIn(model, { unread: 2, deleted_at: "2026-12-01T09:00:00Z" });
+  expect([store.rooms.all, store.rooms.deleted.map(({ id }) => id), store.rooms.totals.unread]).toEqual([
+    [],
+    [ROOM],
+    0,
+  ]);
+  // A resume that calls its stream gone knows less than the `ready` before it.
+  const left: string[] = [];
+  store.hooks.left = room => left.push(room.id);
+  client.emit("gone", { stream: `room:${ROOM}` });
+  expect([store.rooms.deleted.length, left]).toEqual([1, []]);
+  store.close();
+});
