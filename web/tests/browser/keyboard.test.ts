@@ -1,7 +1,7 @@
 /** Where the focus goes by itself. */
 
 import { expect, test } from "vitest";
-import { person, room, say, useBrowser, type Visitor, visitAs } from "./harness/index.ts";
+import { person, room, say, useBrowser, type Visitor, visit, visitAs } from "./harness/index.ts";
 
 useBrowser();
 
@@ -132,4 +132,105 @@ test("what others say is read out, in the room and in the open thread, and one's
   await said("Ben: Good.").waitFor({ state: "attached" });
   for (const own of ["I have seen it.", "Coming."]) expect(await said(own).count()).toBe(0);
   await visitor.keep("pinned-grouped");
+});
+
+test("everything that one does in a day is done by keys alone", async () => {
+  const [anna, ben] = [await person("Anna"), await person("Ben")];
+  const kitchen = await room(anna, [ben]);
+  await room(anna, [], { name: "Garden" });
+  await say(ben, kitchen, "Is there any marzipan left?");
+  const visitor = await visit("/signin");
+  const { page } = visitor;
+  const { keyboard } = page;
+  const press = async (...keys: string[]): Promise<void> => {
+    for (const key of keys) await keyboard.press(key);
+  };
+  /** By Tab, or back by Shift and Tab; a page that catches the focus never lets one get there. */
+  const tabTo = async (name: string | RegExp, key = "Tab"): Promise<void> => {
+    for (let step = 0; step < 40; step += 1) {
+      const now = await focused(visitor);
+      if (typeof name === "string" ? now === name : name.test(now)) return;
+      await keyboard.press(key);
+    }
+    expect(await focused(visitor)).toMatch(name);
+  };
+  await page.getByLabel("Username").waitFor();
+  await tabTo("Username");
+  await keyboard.type(anna.username);
+  await tabTo("Passphrase");
+  await keyboard.type(anna.password);
+  await press("Enter");
+
+  // The list of rooms is one stop after the other; arrows lead through it.
+  await page.getByRole("link", { name: /Kitchen/ }).waitFor();
+  await tabTo("New room");
+  await press("Tab");
+  for (let step = 0; step < 2 && !(await focused(visitor)).startsWith("Kitchen"); step += 1) await press("ArrowDown");
+  await press("Enter");
+  await focusOn(visitor, "Message to Kitchen");
+  await keyboard.type("Two boxes.");
+  await press("Enter");
+  await article(visitor, "Two boxes.").getByText("Sent").or(article(visitor, "Two boxes.").getByText("Delivered")).first().waitFor({ state: "attached" });
+
+  await tabTo(/^(Messages|Anna, |Ben, )/, "Shift+Tab");
+  await press("ArrowUp", "ArrowUp");
+  await expect.poll(() => focused(visitor)).toMatch(/^Ben, /);
+  await tabTo("React with an emoji");
+  await press("Enter");
+  await focusOn(visitor, "Search emoji (in English)");
+  await page.getByRole("dialog").getByRole("button", { name: "👍" }).waitFor();
+  await press("ArrowDown", "Enter");
+  await article(visitor, "marzipan").getByRole("button", { name: "👍, 1" }).waitFor();
+  await focusOn(visitor, "React with an emoji");
+
+  await tabTo("More");
+  await press("Enter");
+  await page.getByRole("menuitem", { name: "Dislike" }).waitFor();
+  await press("ArrowDown", "Escape");
+  await page.getByRole("menu").waitFor({ state: "detached" });
+  await focusOn(visitor, "More");
+
+  // Back to the message itself, and down to one's own.
+  await tabTo(/^Ben, /, "Shift+Tab");
+  await press("ArrowDown");
+  await expect.poll(() => focused(visitor)).toMatch(/^Anna, /);
+  await tabTo("Edit");
+  await press("Enter");
+  await page.getByRole("article").getByRole("textbox", { name: "Edit" }).waitFor();
+  await keyboard.type(" No, three.");
+  await press("Enter");
+  await article(visitor, "Two boxes. No, three.").getByText("edited").waitFor();
+  await focusOn(visitor, "Message to Kitchen");
+
+  await tabTo(/^Anna, /, "Shift+Tab");
+  await press("Enter");
+  await focusOn(visitor, "Reply in this thread");
+  await keyboard.type("I counted.");
+  await press("Enter");
+  await page.getByRole("complementary", { name: "Thread" }).getByRole("article").filter({ hasText: "I counted." }).waitFor();
+  await press("Escape");
+  await expect.poll(() => focused(visitor)).toMatch(/^Anna, /);
+
+  await expect.poll(async () => (await anna.client.api.search.messages({ q: "marzipan" })).items.length).toBe(1);
+  await press("Control+k");
+  await focusOn(visitor, "Search messages");
+  await keyboard.type("marzipan");
+  await press("Enter");
+  await page.locator("mark").waitFor();
+  await tabTo(/marzipan left/);
+  await press("Enter");
+  await expect.poll(() => focused(visitor)).toMatch(/^Ben, /);
+
+  await tabTo("2 members", "Shift+Tab");
+  await press("Enter");
+  await focusOn(visitor, "Members");
+  await tabTo("Close", "Shift+Tab");
+  await press("Enter");
+  await focusOn(visitor, "2 members");
+
+  await tabTo(/Status, settings, sign out/, "Shift+Tab");
+  await press("Enter");
+  await page.getByRole("menuitem", { name: "Sign out" }).waitFor();
+  await press("End", "Enter");
+  await page.getByLabel("Username").waitFor();
 });
