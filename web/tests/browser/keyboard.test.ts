@@ -234,3 +234,33 @@ test("everything that one does in a day is done by keys alone", async () => {
   await press("End", "Enter");
   await page.getByLabel("Username").waitFor();
 });
+
+test("nothing moves for whoever wants nothing to move, and something does for the others", async () => {
+  const anna = await person("Anna");
+  await room(anna);
+  for (const reducedMotion of ["no-preference", "reduce"] as const) {
+    const { context, page } = await visitAs(anna, "/", { reducedMotion });
+    // How long whatever begins to move will do so, in seconds.
+    await page.evaluate(() => {
+      const found: number[] = [];
+      Object.assign(globalThis, { found });
+      document.addEventListener("animationstart", ({ target }) => {
+        const { animationDuration, animationIterationCount } = getComputedStyle(target as Element);
+        found.push(Number.parseFloat(animationDuration) * Number.parseFloat(animationIterationCount.replace("infinite", "1e9")));
+      });
+      document.addEventListener("transitionrun", ({ target }) => {
+        found.push(...getComputedStyle(target as Element).transitionDuration.split(",").map(Number.parseFloat));
+      });
+    });
+    await page.getByRole("link", { name: /Kitchen/ }).click();
+    await page.getByRole("combobox", { name: "Message to Kitchen" }).waitFor();
+    await page.getByRole("navigation").getByRole("button", { name: "New room" }).click();
+    await page.getByRole("dialog").getByRole("switch").first().click();
+    const found = () => page.evaluate(() => (globalThis as unknown as { found: number[] }).found);
+    // The dialog itself comes, in some time or in none.
+    await expect.poll(found).not.toEqual([]);
+    if (reducedMotion === "reduce") expect(Math.max(...(await found()))).toBeLessThanOrEqual(0.001);
+    else expect(Math.max(...(await found()))).toBeGreaterThan(0.1);
+    await context.close();
+  }
+});
