@@ -19,18 +19,21 @@ const WITHIN_MS = 30_000;
 let browser: Browser | undefined;
 const visitors: Visitor[] = [];
 
-/** To be called once in each file of tests: starts the browser, and looks after each test whether all went well. */
+/** To be called once in each file of tests: starts the browser, and looks after each test whether all went well, also for axe. */
 export function useBrowser(): void {
   beforeAll(async () => {
     browser = await launch();
   });
   afterEach(async context => {
     const found = visitors.splice(0);
-    if (context.task.result?.state === "fail") {
-      for (const [number, visitor] of found.entries()) await visitor.keep(`failed-${number}-${context.task.name}`);
+    try {
+      if (context.task.result?.state === "fail") {
+        for (const [number, visitor] of found.entries()) await visitor.keep(`failed-${number}-${context.task.name}`);
+      } else await Promise.all(found.map(visitor => visitor.left()));
+    } finally {
+      await Promise.all(found.map(visitor => visitor.context.close()));
+      closeEverybody();
     }
-    await Promise.all(found.map(visitor => visitor.context.close()));
-    closeEverybody();
     expect(found.flatMap(visitor => visitor.problems)).toEqual([]);
   });
   afterAll(() => browser?.close());
@@ -105,13 +108,19 @@ export class Visitor {
   }
 
   /** Nothing that axe holds to be serious or critical (WCAG 2.2 A and AA). */
-  async accessible(): Promise<void> {
+  async accessible(page = this.page): Promise<void> {
     // Legacy: for pages without frames, and without another page of its own for each look.
-    const { violations } = await new AxeBuilder({ page: this.page }).setLegacyMode().withTags(RULES).analyze();
+    const { violations } = await new AxeBuilder({ page }).setLegacyMode().withTags(RULES).analyze();
     const grave = violations
       .filter(({ impact }) => impact === "serious" || impact === "critical")
       .flatMap(({ id, nodes }) => nodes.map(node => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary ?? ""}`));
     expect(grave).toEqual([]);
+  }
+
+  /** As a test leaves them, its pages are accessible too: so no test can forget to look. */
+  async left(): Promise<void> {
+    const ours = this.context.pages().filter(page => page.url().startsWith(`${ADDRESS}/`));
+    await Promise.all(ours.map(page => this.accessible(page)));
   }
 
   /** Nothing sticks out at the side. */
