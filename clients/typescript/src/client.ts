@@ -198,6 +198,11 @@ export class Client {
     return live;
   }
 
+  /** Somebody does not want to wait: the next attempt is made now. For a button; whoever presses none comes back by himself. */
+  tryNow(): void {
+    this.#connection.tryNow();
+  }
+
   /** For good. What is unsent stays in its storage; whoever waits for it gets `stopped`. */
   close(): void {
     this.#connection.stop(new ParleyError("stopped", "The client was closed."));

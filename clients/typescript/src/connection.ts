@@ -22,7 +22,8 @@ const PROOF_WITHIN_MS = 5_000;
 export type ConnectionState =
   | { name: "idle" }
   | { name: "connecting"; attempt: number }
-  | { name: "live"; since: number }
+  /** checking: the browser says that the network has gone, and nothing has come through since. */
+  | { name: "live"; since: number; checking?: true }
   | { name: "reconnecting"; at: number; attempt: number; lastClose: Close | null }
   | { name: "stopped"; reason: ParleyError };
 
@@ -111,6 +112,12 @@ export class Connection {
     void this.#connect();
   }
 
+  /** Ends the pause before the next attempt, if there is one. */
+  tryNow(): void {
+    // Of somebody's own hand, at his own moment: no two come together by it, not even within a window that the server named.
+    if (this.#state.value.name === "reconnecting") this.#reconnect(0);
+  }
+
   /** For good: whoever waits gets this error. */
   stop(reason: ParleyError): void {
     if (this.#state.value.name === "stopped") return;
@@ -179,6 +186,8 @@ export class Connection {
     const socket = this.#socket;
     if (frame === null || socket === null) return this.#drop("not of this protocol");
     if (socket.heartbeatMs === null && frame.type !== "hello") return this.#drop("it did not begin with hello");
+    const state = this.#state.value;
+    if (state.name === "live" && state.checking) this.#state.set({ name: "live", since: state.since });
     switch (frame.type) {
       case "hello":
         return this.#authenticate(socket, frame);
@@ -291,8 +300,10 @@ export class Connection {
 
   #hint(hint: Hint): void {
     const state = this.#state.value;
-    if (state.name === "live") this.#socket?.proveLife(PROOF_WITHIN_MS);
-    else if (state.name === "reconnecting" && hint === "back" && this.#comeBackAt === null) {
+    if (state.name === "live") {
+      if (hint === "away" && !state.checking) this.#state.set({ ...state, checking: true });
+      this.#socket?.proveLife(PROOF_WITHIN_MS);
+    } else if (state.name === "reconnecting" && hint === "back" && this.#comeBackAt === null) {
       const sooner = this.#options.random() * FIRST_PAUSE_MS;
       if (Date.now() + sooner < state.at) this.#reconnect(sooner);
     }

@@ -203,6 +203,9 @@ export class StubClient {
     this.sent.push({ roomId, body });
   }
 
+  tryNow(): void {
+    this.calls.push("tryNow");
+  }
   typing(): void {}
   read(roomId: string, seq: number): void {
     this.reads.push({ roomId, seq });

@@ -145,8 +145,35 @@ test("the directory, the search and the notifications are drawn", async () => {
 test("without a connection the page says so, and how long it waits", async () => {
   const { session, client } = await signedIn(kitchen());
   render(Mounted, { session });
-  client.state.set({ name: "reconnecting", at: Date.now() + 4_000, attempt: 2, lastClose: { code: 1006, reason: "" } });
-  const button = await screen.findByRole("button", { name: /No connection, again in/ });
-  await fireEvent.click(button);
+  const pause = { name: "reconnecting", at: Date.now() + 4_000, attempt: 2, lastClose: null } as const;
+  client.state.set(pause);
+  const line = await screen.findByRole("button", { name: /^No connection\.\sNext try in [1-4]\ss\./ });
+  await fireEvent.click(line);
+  await screen.findByText(/2 attempts so far\. Next try in [1-4]\ss\./);
   await screen.findByText("4001 drain");
+});
+
+test("the pause before the next attempt is ended by a button, which keeps the focus for as long as it is there", async () => {
+  const { session, client } = await signedIn(kitchen());
+  render(Mounted, { session });
+  const pause = { name: "reconnecting", at: Date.now() + 9_000, attempt: 3, lastClose: null } as const;
+  client.state.set(pause);
+  const button = await screen.findByRole("button", { name: "Try now" });
+  button.focus();
+  await fireEvent.click(button);
+  expect(client.calls.filter(name => name === "tryNow")).toHaveLength(1);
+  client.state.set({ name: "connecting", attempt: 4 });
+  await screen.findByRole("button", { name: /^Connecting/ });
+  expect(document.activeElement).toBe(button);
+  client.state.set({ ...pause, attempt: 4 });
+  await screen.findByRole("button", { name: /^No connection/ });
+  expect(document.activeElement).toBe(button);
+  client.state.set({ name: "live", since: Date.now() });
+  const line = await screen.findByRole("button", { name: /^Connected/ });
+  expect(screen.queryByRole("button", { name: "Try now" })).toBeNull();
+  expect(document.activeElement?.contains(line)).toBe(true);
+  // Who has not pressed it is not shown it between two attempts.
+  client.state.set({ name: "connecting", attempt: 1 });
+  await screen.findByRole("button", { name: /^Connecting/ });
+  expect(screen.queryByRole("button", { name: "Try now" })).toBeNull();
 });

@@ -93,6 +93,39 @@ describe("hints", () => {
     expect(client.details.lastClose).toEqual({ code: 1006, reason: "nothing was heard for too long" });
   });
 
+  test("a network that has gone is told of at once, and whatever comes through says that it has not", async () => {
+    const browser = new Browser();
+    const client = browser.tab({ random: () => 1 });
+    await browser.open(client);
+    const since = Date.now();
+    const states: object[] = [];
+    client.state.subscribe(state => states.push(state));
+    const [live, checking] = [
+      { name: "live", since },
+      { name: "live", since, checking: true },
+    ];
+    frame.dispatchEvent(new Event("offline"));
+    frame.dispatchEvent(new Event("offline"));
+    expect(states).toEqual([live, checking]);
+    browser.tell(client, { type: "pong" });
+    expect(states).toEqual([live, checking, live]);
+    // A network that comes back, and a look at the page, raise no doubt.
+    frame.dispatchEvent(new Event("online"));
+    browser.tell(client, { type: "pong" });
+    expect(states).toHaveLength(3);
+    // Meanwhile one goes on: what is sent waits for its answer, and what comes counts.
+    frame.dispatchEvent(new Event("offline"));
+    void client.send(ROOM, "Is anybody there?");
+    await settle();
+    expect(browser.heard(client)).toEqual(["Is anybody there?"]);
+    browser.tell(client, { type: "typing", room_id: ROOM, user_id: ME, for_ms: 6000 });
+    expect(client.state.value).toEqual(live);
+    await pass(1);
+    frame.dispatchEvent(new Event("offline"));
+    await pass(5000);
+    expect(client.state.value.name).toBe("reconnecting");
+  });
+
   test("who is closed hears no more of them", async () => {
     const browser = new Browser();
     const client = browser.tab();
@@ -102,6 +135,54 @@ describe("hints", () => {
     page.dispatchEvent(new Event("visibilitychange"));
     await pass(60_000);
     expect(browser.world(client).connections.length).toBe(1);
+  });
+});
+
+describe("whoever does not want to wait", () => {
+  test.each(["its own pause", "the window that the server named"])("ends %s", async pause => {
+    const browser = new Browser();
+    const client = browser.tab({ random: () => 1 });
+    await browser.open(client);
+    if (pause !== "its own pause") browser.tell(client, { type: "reconnect", after_ms: 9000, reason: "restart" });
+    browser.world(client).connection.close(4001);
+    expect(client.state.value.name).toBe("reconnecting");
+    client.tryNow();
+    await pass(0);
+    expect(browser.world(client).connections.length).toBe(2);
+    // The pause that was ended does not come to an end a second time.
+    await pass(10_000);
+    expect(browser.world(client).connections.length).toBe(2);
+  });
+
+  test("has one attempt for each time, and the pauses grow as ever", async () => {
+    const browser = new Browser();
+    const client = browser.tab({ random: () => 1 });
+    await browser.open(client);
+    browser.world(client).connection.close(1006);
+    for (const wait of [250, 500, 1000]) {
+      expect(client.state.value).toMatchObject({ name: "reconnecting", at: Date.now() + wait });
+      const before = browser.world(client).connections.length;
+      client.tryNow();
+      client.tryNow();
+      await pass(0);
+      client.tryNow();
+      expect(browser.world(client).connections.length).toBe(before + 1);
+      browser.world(client).connection.close(1006);
+      await settle();
+    }
+  });
+
+  test("disturbs no connection, and begins none", async () => {
+    const browser = new Browser();
+    const client = browser.tab();
+    client.tryNow();
+    await pass(0);
+    expect(client.state.value.name).toBe("idle");
+    await browser.open(client);
+    client.tryNow();
+    await pass(0);
+    expect(browser.world(client).connections.length).toBe(1);
+    expect(client.state.value.name).toBe("live");
   });
 });
 
