@@ -4,7 +4,7 @@ import { type Api, makeApi } from "./api.ts";
 import { Caller } from "./caller.ts";
 import { Connection, type ConnectionState } from "./connection.ts";
 import { Emitter, type Observable, type Unsubscribe, until } from "./emitter.ts";
-import { type Close, ParleyError } from "./errors.ts";
+import { type Interruption, ParleyError } from "./errors.ts";
 import { type AnyFrame, isEvent, isSendAck } from "./frames.ts";
 import { Http, notParley } from "./http.ts";
 import { type Locks, platformLocks } from "./locks.ts";
@@ -72,11 +72,11 @@ export interface ClientEvents {
 /** For a panel that shows how the connection stands. */
 export interface Details {
   state: ConnectionState;
-  /** Finds this connection in the server's log. */
+  /** Finds this connection in the server's log; null while there is none. */
   connectionId: string | null;
   sessionId: string | null;
   rttMs: number | null;
-  lastClose: Close | null;
+  lastClose: Interruption | null;
   epoch: string | null;
   /** seq: how far one has come. head: the newest that is known of. */
   streams: { stream: string; seq: number; head: number }[];

@@ -2,7 +2,7 @@
 
 import { Backoff, FIRST_PAUSE_MS, LONGEST_PAUSE_MS, meansStop, RENEW } from "./closes.ts";
 import { type Observable, Variable } from "./emitter.ts";
-import { bug, type Close, disconnected, ParleyError, passes } from "./errors.ts";
+import { bug, type Close, disconnected, type Interruption, ParleyError, passes } from "./errors.ts";
 import { type AnyFrame, isEvent, isReady, parse, refusalOf } from "./frames.ts";
 import { type Hint, listenToHints } from "./hints.ts";
 import { Ordered } from "./ordered.ts";
@@ -24,7 +24,7 @@ export type ConnectionState =
   | { name: "connecting"; attempt: number }
   /** checking: the browser says that the network has gone, and nothing has come through since. */
   | { name: "live"; since: number; checking?: true }
-  | { name: "reconnecting"; at: number; attempt: number; lastClose: Close | null }
+  | { name: "reconnecting"; at: number; attempt: number; lastClose: Interruption | null }
   | { name: "stopped"; reason: ParleyError };
 
 /** What a connection asks of whoever owns it. */
@@ -82,7 +82,7 @@ export class Connection {
   #opening: Timer | undefined;
   #deaf: () => void = () => undefined;
 
-  lastClose: Close | null = null;
+  lastClose: Interruption | null = null;
   connectionId: string | null = null;
   sessionId: string | null = null;
 
@@ -216,6 +216,7 @@ export class Connection {
     this.connectionId = typeof id === "string" ? id : null;
     socket.watch(heartbeat, heartbeat * SILENCE_FACTOR, () => this.#drop("nothing was heard for too long"));
     const resume = this.#hooks.resume();
+    const last = this.lastClose;
     socket.send({
       type: "auth",
       id: 0,
@@ -224,7 +225,7 @@ export class Connection {
       client: this.#options.client,
       ...(this.#options.deviceId === undefined ? {} : { device_id: this.#options.deviceId }),
       ...(resume === null ? {} : { resume }),
-      ...(this.lastClose === null ? {} : { last_close: this.lastClose }),
+      ...(last === null ? {} : { last_close: { code: last.code, reason: last.reason } }),
     });
   }
 
@@ -319,10 +320,11 @@ export class Connection {
   }
 
   #closed(close: Close | null): void {
+    const { connectionId } = this;
     this.#lose();
     if (this.#state.value.name === "stopped") return;
     // Attempts that came to nothing are no connections: what ended the last one is still what ended it.
-    if (close !== null) this.lastClose = { code: close.code, reason: close.reason.slice(0, 100) };
+    if (close !== null) this.lastClose = { code: close.code, reason: close.reason.slice(0, 100), connectionId };
     const code = close?.code ?? 1006;
     if (meansStop(code)) {
       const detail = `Closed for good with ${code}: ${close?.reason}`;
@@ -363,6 +365,7 @@ export class Connection {
     this.#ordered?.stop();
     this.#socket?.forget();
     this.#ordered = this.#socket = null;
+    this.connectionId = null;
     for (const id of [...this.#waiting.keys()]) this.#settle(id, waiting => waiting.reject(error));
   }
 

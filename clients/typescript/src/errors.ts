@@ -6,6 +6,11 @@ export interface Close {
   reason: string;
 }
 
+/** The end of a connection. connectionId: finds it in the server's log; null if it ended before it had one. */
+export interface Interruption extends Close {
+  connectionId: string | null;
+}
+
 export interface ErrorFacts {
   status?: number;
   retryAfterMs?: number | undefined;

@@ -18,7 +18,7 @@ export type { Query } from "./calls/search.ts";
 export { Client, type ClientEvents, type ClientOptions, type Details } from "./client.ts";
 export type { ConnectionState } from "./connection.ts";
 export type { Observable, Unsubscribe } from "./emitter.ts";
-export { type Close, ParleyError } from "./errors.ts";
+export { type Close, type Interruption, ParleyError } from "./errors.ts";
 export { type Locks, localLocks } from "./locks.ts";
 export type { Outbox } from "./outbox.ts";
 export type { EventNotice, GoneNotice, Notice, ResyncNotice } from "./positions.ts";

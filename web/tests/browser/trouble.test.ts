@@ -1,7 +1,18 @@
 /** Networks that come and go, gateways that end, machines that sleep: what one sees meanwhile, and that all is whole after it. */
 
 import { expect, test } from "vitest";
-import { ADDRESS, kill, type Person, person, room, say, useBrowser, type Visitor, visitAs } from "./harness/index.ts";
+import {
+  ADDRESS,
+  admin,
+  kill,
+  type Person,
+  person,
+  room,
+  say,
+  useBrowser,
+  type Visitor,
+  visitAs,
+} from "./harness/index.ts";
 
 useBrowser();
 
@@ -75,6 +86,8 @@ test("whoever does not want to wait for the next attempt has it made at once", a
   await line.click();
   const panel = page.getByRole("dialog", { name: "Connection" });
   await panel.getByText(/^No connection\. Next try in 1\d\d\ss\./).waitFor();
+  await panel.getByText("The network broke off.").waitFor();
+  await panel.getByText("(1006)").waitFor();
   await a.accessible();
   await a.keep("no-connection-panel");
   await panel.getByRole("button", { name: "Try now" }).click();
@@ -120,4 +133,46 @@ test("a network that has gone is said at once, before anybody knows what has bec
   await page.getByRole("button", { name: /^No connection/ }).waitFor();
   await context.setOffline(false);
   await connected(a).waitFor();
+});
+
+test("what one copies from the panel is what the operator finds", async () => {
+  const [boss, anna] = [await admin(), await person("Anna")];
+  const kitchen = await room(anna);
+  const a = await visitAs(anna, `/rooms/${kitchen.id}`, {
+    troubled: true,
+    permissions: ["clipboard-read", "clipboard-write"],
+  });
+  const { page } = a;
+  await connected(a).click();
+  const panel = page.getByRole("dialog", { name: "Connection" });
+  await panel.getByText("None since this page was opened").waitFor();
+  const copied = async (): Promise<Record<string, string>> => {
+    await panel.getByRole("button", { name: "Copy details" }).click();
+    await page.getByText("Copied.").last().waitFor();
+    const text = await page.evaluate(() => navigator.clipboard.readText());
+    return Object.fromEntries(text.split("\n").map(line => [line.split(" ")[0], line.replace(/^\S+\s*/, "")]));
+  };
+  const first = await copied();
+  expect(first).toMatchObject({ user_id: anna.id, state: "live", last_close: "-", last_lost: "-", unsent: "0" });
+  expect(first[`room:${kitchen.id}`]).toBe("seq 1 head 1");
+
+  // With another role one comes back with another token, on another connection.
+  await boss.client.api.admin.updateUser(anna.id, { role: "moderator" });
+  await panel.getByText("It was opened anew with a new key.").waitFor();
+  await panel.getByText(/^Connected since/).waitFor();
+  await a.accessible();
+  await a.keep("connection-after-an-interruption");
+  const second = await copied();
+  expect(second).toMatchObject({ state: "live", session_id: first["session_id"], last_lost: first["connection_id"] });
+  expect(second["connection_id"]).not.toBe(first["connection_id"]);
+
+  // The log is written down a moment later.
+  const logged = async () => (await boss.client.api.admin.connections({ user_id: anna.id })).items;
+  await expect.poll(async () => (await logged()).map(row => row.closed_at === null)).toEqual([true, false]);
+  const [after, before] = await logged();
+  expect(before).toMatchObject({ connection_id: first["connection_id"], session_id: first["session_id"], code: 4014 });
+  expect(second["last_close"]).toBe(`${before?.code} ${before?.reason}`);
+  const [code, reason] = [after?.last_close_code, after?.last_close_reason];
+  expect(after).toMatchObject({ connection_id: second["connection_id"], session_id: first["session_id"] });
+  expect(second["last_close"]).toBe(`${code} ${reason}`);
 });

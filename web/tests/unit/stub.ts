@@ -87,7 +87,7 @@ export class StubClient {
       connectionId: "c-1",
       sessionId: "s-1",
       rttMs: 12.4,
-      lastClose: { code: 4001, reason: "drain" },
+      lastClose: { code: 4001, reason: "drain", connectionId: "c-0" },
       epoch: "e1",
       streams: [{ stream: `room:${ROOM}`, seq: 3, head: 5 }],
       unsent: 0,

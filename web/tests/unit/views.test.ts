@@ -150,7 +150,9 @@ test("without a connection the page says so, and how long it waits", async () =>
   const line = await screen.findByRole("button", { name: /^No connection\.\sNext try in [1-4]\ss\./ });
   await fireEvent.click(line);
   await screen.findByText(/2 attempts so far\. Next try in [1-4]\ss\./);
-  await screen.findByText("4001 drain");
+  await screen.findByText("The server was replaced by another one.");
+  screen.getByText("(4001 drain)");
+  screen.getByText("c-0");
 });
 
 test("the pause before the next attempt is ended by a button, which keeps the focus for as long as it is there", async () => {

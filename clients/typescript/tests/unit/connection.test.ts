@@ -90,7 +90,11 @@ describe("hints", () => {
     expect(client.state.value.name).toBe("live");
     await pass(200);
     expect(browser.world(client).connections.length).toBe(2);
-    expect(client.details.lastClose).toEqual({ code: 1006, reason: "nothing was heard for too long" });
+    expect(client.details.lastClose).toEqual({
+      code: 1006,
+      reason: "nothing was heard for too long",
+      connectionId: ME,
+    });
   });
 
   test("a network that has gone is told of at once, and whatever comes through says that it has not", async () => {
@@ -220,16 +224,29 @@ describe("the panel", () => {
     browser.world(client).connection.close(4008, "you did not read");
     expect(client.details).toMatchObject({
       state: { name: "reconnecting", at: Date.now() + 125, attempt: 0 },
+      connectionId: null,
       rttMs: null,
-      lastClose: { code: 4008, reason: "you did not read" },
+      lastClose: { code: 4008, reason: "you did not read", connectionId: ME },
     });
     await pass(125);
+    browser.world(client).connection.close(1006);
+    expect(client.details.lastClose).toEqual({ code: 1006, reason: "", connectionId: null });
+    await pass(250);
     browser.world(client).connection.close(4503, "signed out");
     expect(client.details.state).toMatchObject({
       name: "stopped",
       reason: { close: { code: 4503, reason: "signed out" } },
     });
-    expect(states).toEqual(["idle", "connecting", "live", "reconnecting", "connecting", "stopped"]);
+    expect(states).toEqual([
+      "idle",
+      "connecting",
+      "live",
+      "reconnecting",
+      "connecting",
+      "reconnecting",
+      "connecting",
+      "stopped",
+    ]);
   });
 
   test("shows how far a replay has come", async () => {
