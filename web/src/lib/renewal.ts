@@ -1,11 +1,24 @@
 /** Gateways that were replaced serve another build, whose parts have other names: then the page is loaded again, and goes on where it was. */
 
+import { t } from "./i18n.svelte.ts";
+import { toasts } from "./toasts.svelte.ts";
+
 const KEY = "parley.renewed";
 /** A part that is missing for another reason is still missing after it. */
 const AGAIN_MS = 60_000;
 
 export function renewWhenOutdated(): void {
-  addEventListener("vite:preloadError", () => void renew());
+  const missing = new WeakSet<Error>();
+  addEventListener("vite:preloadError", ({ payload }) => {
+    missing.add(payload);
+    void renew();
+  });
+  // Whoever asked for a part and has no other answer to its absence, as most clicks that open something.
+  addEventListener("unhandledrejection", event => {
+    if (!missing.has(event.reason)) return;
+    event.preventDefault();
+    toasts.show("error", t("ui.load_failed"));
+  });
 }
 
 async function renew(): Promise<void> {

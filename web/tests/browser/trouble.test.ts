@@ -176,3 +176,84 @@ test("what one copies from the panel is what the operator finds", async () => {
   expect(after).toMatchObject({ connection_id: second["connection_id"], session_id: first["session_id"] });
   expect(second["last_close"]).toBe(`${code} ${reason}`);
 });
+
+test("a page that has slept through everything is whole again without a reload", async () => {
+  const [anna, ben] = [await person("Anna"), await person("Ben")];
+  const kitchen = await room(anna, [ben]);
+  const pantry = await room(anna, [ben], { name: "Pantry" });
+  const early = await say(ben, kitchen, "Before the nap");
+  const gone = await say(ben, kitchen, "To be forgotten");
+  const a = await visitAs(anna, `/rooms/${kitchen.id}`, { troubled: true });
+  const { page } = a;
+  await article(a, "To be forgotten").waitFor();
+  await connected(a).waitFor();
+  await page.getByRole("combobox", { name: "Message to Kitchen" }).fill("Half a sentence");
+  await page.evaluate(() => Object.assign(globalThis, { same: true }));
+
+  // As when a lid is closed: nothing runs, and nobody answers any more.
+  const cdp = await a.context.newCDPSession(page);
+  await cdp.send("Page.setWebLifecycleState", { state: "frozen" });
+  await replaceGateway();
+  const { messages } = ben.client.api;
+  for (let number = 1; number <= 60; number += 1) await say(ben, kitchen, `While you slept ${number}`);
+  await messages.edit(kitchen.id, early.id, early.rev, "Before the long nap");
+  await messages.delete(kitchen.id, gone.id);
+  await messages.react(kitchen.id, early.id, "like");
+  await say(ben, pantry, `Salt for @${anna.username}`);
+  await cdp.send("Page.setWebLifecycleState", { state: "active" });
+
+  await page.getByRole("link", { name: /Pantry.*1 mention$/ }).waitFor();
+  await connected(a).waitFor();
+  await article(a, "While you slept 60").waitFor();
+  const list = page.getByRole("article");
+  // Up to where the nap began, each once.
+  const seen = new Set<string>();
+  await expect
+    .poll(async () => {
+      for (const text of await list.allTextContents()) seen.add(/While you slept \d+/.exec(text)?.[0] ?? "");
+      await list.first().scrollIntoViewIfNeeded();
+      return article(a, "Before the long nap").count();
+    })
+    .toBe(1);
+  await article(a, "Before the long nap").getByRole("button", { name: "Like, 1" }).waitFor();
+  expect(await article(a, "To be forgotten").count()).toBe(0);
+  expect([...seen].filter(Boolean)).toHaveLength(60);
+  const field = page.getByRole("combobox", { name: "Message to Kitchen" });
+  expect(await field.inputValue()).toBe("Half a sentence");
+  expect(await page.evaluate(() => (globalThis as { same?: boolean }).same)).toBe(true);
+});
+
+test("a page of an old build comes to the new one by itself, with what was typed", async () => {
+  const anna = await person("Anna");
+  const kitchen = await room(anna);
+  // A worker would have kept the old build's parts.
+  const a = await visitAs(anna, `/rooms/${kitchen.id}`, { troubled: true, serviceWorkers: "block" });
+  const { page } = a;
+  const field = page.getByRole("combobox", { name: "Message to Kitchen" });
+  await field.fill("Half a sentence");
+  await connected(a).waitFor();
+  let loads = 0;
+  const replaced = (there: boolean) =>
+    page.route(/\/assets\/(DirectoryPage|NewRoomDialog)/, route =>
+      there ? route.continue() : route.fulfill({ status: 404 }),
+    );
+  await replaced(false);
+  page.on("domcontentloaded", () => {
+    loads += 1;
+    void page.unrouteAll().then(() => replaced(loads > 0));
+  });
+  await page.getByRole("navigation").getByRole("link", { name: "Find rooms" }).first().click();
+  await page.getByLabel("Search public rooms").waitFor();
+  expect(loads).toBe(1);
+  expect(new URL(page.url()).pathname).toBe("/rooms");
+  await page.goBack();
+  expect(await field.inputValue()).toBe("Half a sentence");
+
+  // What is missing even so is said, and the page stays.
+  await page.unrouteAll();
+  await replaced(false);
+  await page.getByRole("button", { name: "New room" }).first().click();
+  await page.getByText("This part could not be loaded").waitFor();
+  expect(loads).toBe(1);
+  expect(await field.inputValue()).toBe("Half a sentence");
+});

@@ -139,7 +139,7 @@ export class Visitor {
   }
 
   #watch(page: Page, troubled: boolean): void {
-    page.on("pageerror", error => this.problems.push(`an error that nobody caught: ${error.stack ?? error.message}`));
+    page.on("pageerror", error => this.problems.push(`an error that nobody caught: ${error.stack || error.message}`));
     page.on("console", message => {
       if (message.type() !== "error" && message.type() !== "warning") return;
       const text = message.text();
@@ -149,6 +149,8 @@ export class Visitor {
       if (troubled && /WebSocket connection to|net::ERR_/.test(text)) return;
       // The worker took over while the page was loading: its parts come through it, and what was fetched ahead did not.
       if (/^A preload for .* cross-world service worker resource mismatch/.test(text)) return;
+      // Of tests that want none.
+      if (text === "Service Worker registration blocked by Playwright") return;
       this.problems.push(`${message.type()} in the console: ${text} (${message.location().url})`);
     });
     page.on("crash", () => this.problems.push("the page crashed"));
