@@ -170,7 +170,11 @@ test("everything that one does in a day is done by keys alone", async () => {
   await focusOn(visitor, "Message to Kitchen");
   await keyboard.type("Two boxes.");
   await press("Enter");
-  await article(visitor, "Two boxes.").getByText("Sent").or(article(visitor, "Two boxes.").getByText("Delivered")).first().waitFor({ state: "attached" });
+  await article(visitor, "Two boxes.")
+    .getByText("Sent")
+    .or(article(visitor, "Two boxes.").getByText("Delivered"))
+    .first()
+    .waitFor({ state: "attached" });
 
   await tabTo(/^(Messages|Anna, |Ben, )/, "Shift+Tab");
   await press("ArrowUp", "ArrowUp");
@@ -207,7 +211,11 @@ test("everything that one does in a day is done by keys alone", async () => {
   await focusOn(visitor, "Reply in this thread");
   await keyboard.type("I counted.");
   await press("Enter");
-  await page.getByRole("complementary", { name: "Thread" }).getByRole("article").filter({ hasText: "I counted." }).waitFor();
+  await page
+    .getByRole("complementary", { name: "Thread" })
+    .getByRole("article")
+    .filter({ hasText: "I counted." })
+    .waitFor();
   await press("Escape");
   await expect.poll(() => focused(visitor)).toMatch(/^Anna, /);
 
@@ -246,10 +254,16 @@ test("nothing moves for whoever wants nothing to move, and something does for th
       Object.assign(globalThis, { found });
       document.addEventListener("animationstart", ({ target }) => {
         const { animationDuration, animationIterationCount } = getComputedStyle(target as Element);
-        found.push(Number.parseFloat(animationDuration) * Number.parseFloat(animationIterationCount.replace("infinite", "1e9")));
+        found.push(
+          Number.parseFloat(animationDuration) * Number.parseFloat(animationIterationCount.replace("infinite", "1e9")),
+        );
       });
       document.addEventListener("transitionrun", ({ target }) => {
-        found.push(...getComputedStyle(target as Element).transitionDuration.split(",").map(Number.parseFloat));
+        found.push(
+          ...getComputedStyle(target as Element)
+            .transitionDuration.split(",")
+            .map(Number.parseFloat),
+        );
       });
     });
     await page.getByRole("link", { name: /Kitchen/ }).click();
