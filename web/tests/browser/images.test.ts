@@ -237,6 +237,23 @@ test("an image is foreshadowed until it is there, and one steps through a messag
     .toBe(true);
 });
 
+test("what is dropped on a thread is of the thread", async () => {
+  const anna = await person("Anna");
+  const { id } = await room(anna);
+  const root = await anna.client.api.messages.send(id, { client_msg_id: "1", body: "Pictures of it?" });
+  const a = await visitAs(anna, `/rooms/${id}/threads/${root.id}`);
+  const thread = a.page.getByRole("complementary", { name: "Thread" });
+  const reply = thread.getByRole("combobox", { name: "Reply in this thread" });
+  await reply.waitFor();
+  const dropped = await carried(a, { name: "noon.png", type: "image/png", bytes: landscape(64, 36) });
+  await thread.dispatchEvent("drop", { dataTransfer: dropped });
+  await thread.getByRole("img", { name: "noon.png" }).waitFor();
+  expect(await chosen(a).count()).toBe(1);
+  await expect.poll(() => thread.getByRole("button", { name: "Send", exact: true }).isEnabled()).toBe(true);
+  await reply.press("Enter");
+  await thread.getByRole("button", { name: "View image: noon.png" }).waitFor();
+});
+
 test("a file's name is nothing but a name where it is chosen, too", async () => {
   const anna = await person("Anna");
   const { id } = await room(anna);

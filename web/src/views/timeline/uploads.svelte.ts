@@ -119,6 +119,9 @@ export class Uploads {
   }
 }
 
+/** Files are dragged, and no text. */
+export const hasFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes("Files") ?? false;
+
 /** What was chosen stays with its place as long as the page and its client live. */
 let kept: { client: Client; places: Map<string, Uploads> } | null = null;
 
