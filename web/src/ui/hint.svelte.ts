@@ -10,6 +10,7 @@ const AGAIN_MS = 300;
 interface Hint {
   node: HTMLElement;
   text: () => string;
+  side?: "left" | undefined;
 }
 
 class Hints {
@@ -41,13 +42,16 @@ class Hints {
 export const hints = new Hints();
 
 export const hint =
-  (text: () => string) =>
+  (text: () => string, side?: "left") =>
   (node: HTMLElement): (() => void) => {
     const stop = new AbortController();
     const on = (name: string, listener: (event: Event) => void): void =>
       node.addEventListener(name, listener, { signal: stop.signal });
-    on("pointerenter", event => (event as PointerEvent).pointerType !== "touch" && hints.showSoon({ node, text }));
-    on("focus", () => node.matches(":focus-visible") && hints.show({ node, text }));
+    on(
+      "pointerenter",
+      event => (event as PointerEvent).pointerType !== "touch" && hints.showSoon({ node, text, side }),
+    );
+    on("focus", () => node.matches(":focus-visible") && hints.show({ node, text, side }));
     for (const name of ["pointerleave", "pointerdown", "click", "blur"]) on(name, () => hints.close(node));
     return () => {
       stop.abort();

@@ -183,3 +183,60 @@ test("a deleted room is brought back by the notice of it, or for a week where ro
   await page.getByRole("link", { name: "Open Kitchen" }).waitFor();
   expect(await page.getByRole("heading", { name: "Deleted rooms" }).count()).toBe(0);
 });
+
+test("on small, wide and enlarged pages everything is there, and nothing in the way of it", async () => {
+  const [anna, ben] = [await person("Anna"), await person("Ben")];
+  const board = await room(anna, [ben], { name: "Accounts of the house", visibility: "private", encryption: "sealed" });
+  await say(ben, board, `Short. ${"And then many words that make a long line. ".repeat(12)}`);
+  const visitor = await visitAs(anna, `/rooms/${board.id}`, { viewport: { width: 320, height: 568 } });
+  const { page } = visitor;
+  const box = async (what: ReturnType<typeof page.locator>) => {
+    const found = await what.boundingBox();
+    if (found === null) throw new Error("It is not to be seen.");
+    return { ...found, right: found.x + found.width, bottom: found.y + found.height };
+  };
+  await article(visitor, "Short.").waitFor();
+  expect((await box(page.getByRole("heading", { name: "Accounts of the house" }))).width).toBeGreaterThan(100);
+  await article(visitor, "Short.").hover();
+  for (const name of ["React with an emoji", "Insert an emoji"]) {
+    await page.getByRole("button", { name }).click();
+    const panel = page.getByRole("dialog", { name: "Choose an emoji" });
+    await panel.getByRole("button", { name: "👍" }).waitFor();
+    for (const what of [panel, panel.getByRole("searchbox")]) {
+      const { x, y, right, bottom } = await box(what);
+      expect([x >= 0, y >= 0, right <= 320, bottom <= 568]).toEqual([true, true, true, true]);
+    }
+    await page.keyboard.press("Escape");
+    await panel.waitFor({ state: "detached" });
+  }
+  // What covers the room says which room it is.
+  const beside = page.getByRole("complementary");
+  await page.getByRole("button", { name: "About this room" }).click();
+  await beside.locator("header").getByText("Accounts of the house").waitFor();
+  await beside.getByRole("button", { name: "Close" }).click();
+
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await page.getByRole("button", { name: "About this room" }).click();
+  await beside.getByRole("button", { name: "Close" }).hover();
+  const hint = await box(page.locator(".tooltip"));
+  const tab = await box(page.getByRole("tab", { name: "Moderation" }));
+  expect(hint.bottom <= tab.y || hint.right <= tab.x).toBe(true);
+  await page.emulateMedia({ forcedColors: "active" });
+  const outline = (what: ReturnType<typeof page.locator>) => what.evaluate(node => getComputedStyle(node).outlineStyle);
+  expect(await outline(page.getByRole("navigation").getByRole("link", { name: /Accounts/ }))).toBe("solid");
+  expect(await outline(page.getByRole("navigation").getByRole("link", { name: "Find rooms" }))).not.toBe("solid");
+  await page.emulateMedia({ forcedColors: "none" });
+  await page.keyboard.press("Escape");
+
+  await page.setViewportSize({ width: 1920, height: 1080 });
+  expect((await box(article(visitor, "Short.").locator(".body"))).width).toBeLessThan(900);
+  await page.evaluate(() => {
+    document.documentElement.style.fontSize = "200%";
+  });
+  const lineHeight = () =>
+    page.getByRole("combobox", { name: /^Message to/ }).evaluate(node => {
+      const { lineHeight, fontSize } = getComputedStyle(node);
+      return Number.parseFloat(lineHeight) / Number.parseFloat(fontSize);
+    });
+  expect(await lineHeight()).toBeGreaterThan(1.2);
+});
