@@ -184,6 +184,35 @@ test("a deleted room is brought back by the notice of it, or for a week where ro
   expect(await page.getByRole("heading", { name: "Deleted rooms" }).count()).toBe(0);
 });
 
+test("the list of rooms stands still while one aims at it", async () => {
+  const [anna, ben] = [await person("Anna"), await person("Ben")];
+  const first = await room(anna, [ben], { name: "First" });
+  const second = await room(anna, [ben], { name: "Second" });
+  const visitor = await visitAs(anna, "/");
+  const { page } = visitor;
+  const links = page.locator("nav a.room");
+  const order = async (): Promise<string[]> =>
+    (await links.allInnerTexts()).map(text => /First|Second/.exec(text)?.[0] ?? "");
+  await expect.poll(order).toEqual(["Second", "First"]);
+  await page.clock.install();
+  const news = (which: typeof first) => page.getByRole("link", { name: new RegExp(`${which.name}.* unread`) });
+  await links.first().hover();
+  await say(ben, first, "Here.");
+  await news(first).waitFor();
+  expect(await order()).toEqual(["Second", "First"]);
+  // Not for ever, if the pointer merely lies there.
+  await page.clock.runFor(3_000);
+  await expect.poll(order).toEqual(["First", "Second"]);
+  await page.mouse.move(900, 400);
+
+  await links.last().focus();
+  await say(ben, second, "And here.");
+  await news(second).waitFor();
+  expect(await order()).toEqual(["First", "Second"]);
+  await page.getByRole("main").getByRole("button", { name: "Find rooms" }).focus();
+  await expect.poll(order).toEqual(["Second", "First"]);
+});
+
 test("on small, wide and enlarged pages everything is there, and nothing in the way of it", async () => {
   const [anna, ben] = [await person("Anna"), await person("Ben")];
   const board = await room(anna, [ben], { name: "Accounts of the house", visibility: "private", encryption: "sealed" });
