@@ -106,6 +106,19 @@ test("what one writes is sent, and stands there at once", async () => {
   await screen.findByText(/Not sent: You are muted/);
 });
 
+test("whoever leaves a room on the way to a place in it comes to nothing there", async () => {
+  const warned = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+  const { session } = await signedIn(kitchen());
+  router.go(`/rooms/${ROOM}`);
+  render(Mounted, { session });
+  await screen.findByText("Is there bread?");
+  router.go("/rooms");
+  await screen.findByText("Garden");
+  cleanup();
+  await new Promise(resolve => setTimeout(resolve, 0));
+  expect(warned.mock.calls.flat().join(" ")).not.toContain("derived_inert");
+});
+
 test("a thread stands beside its room", async () => {
   const model = kitchen();
   const { session, client } = await signedIn(model);
