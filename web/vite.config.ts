@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
+import { lateStyles } from "./tools/late-styles.ts";
 import { precompress } from "./tools/precompress.ts";
 import { WORKER, worker } from "./tools/worker.ts";
 
@@ -8,7 +9,7 @@ import { WORKER, worker } from "./tools/worker.ts";
 const GATEWAY = process.env["PARLEY_URL"] ?? "http://127.0.0.1:8000";
 
 export default defineConfig(({ mode }) => ({
-  plugins: [svelte({ compilerOptions: { runes: true, css: "external" } }), worker(), precompress()],
+  plugins: [svelte({ compilerOptions: { runes: true, css: "external" } }), lateStyles(), worker(), precompress()],
   resolve: {
     // The SDK as it is written, without a build of its own before.
     alias: { "@parley/client": fileURLToPath(new URL("../clients/typescript/src/index.ts", import.meta.url)) },

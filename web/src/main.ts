@@ -13,6 +13,7 @@ if (target === null) throw new Error("The page has no place for the app.");
 const app = new App(await Cache.open());
 document.addEventListener("click", router.follow);
 renewWhenOutdated();
+target.replaceChildren();
 mount(Root, { target, props: { app } });
 await app.start();
 await keepPage();

@@ -1,5 +1,6 @@
 /** Networks that come and go, gateways that end, machines that sleep: what one sees meanwhile, and that all is whole after it. */
 
+import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
 import {
   ADDRESS,
@@ -7,10 +8,12 @@ import {
   kill,
   type Person,
   person,
+  png,
   room,
   say,
   useBrowser,
   type Visitor,
+  visit,
   visitAs,
 } from "./harness/index.ts";
 
@@ -256,4 +259,74 @@ test("a page of an old build comes to the new one by itself, with what was typed
   await page.getByText("This part could not be loaded").waitFor();
   expect(loads).toBe(1);
   expect(await field.inputValue()).toBe("Half a sentence");
+});
+
+test("before the app is there, one sees that it is coming", async () => {
+  const a = await visit("about:blank", { serviceWorkers: "block" });
+  const { page } = a;
+  let go: () => void = () => undefined;
+  const held = new Promise<void>(resolve => {
+    go = resolve;
+  });
+  await page.route("**/assets/**", async route => {
+    await held;
+    await route.continue();
+  });
+  // The page is not loaded before its styles are.
+  await page.goto("/", { waitUntil: "commit" });
+  await page.getByText("Parley is loading").waitFor();
+  // What stands in the page may still be hidden behind styles that have not come.
+  const painted = () => page.evaluate(() => performance.getEntriesByName("first-contentful-paint").length);
+  await expect.poll(painted).toBe(1);
+  await a.accessible();
+  await a.keep("loading");
+  go();
+  await page.getByLabel("Username").waitFor();
+  expect(await page.getByText("Parley is loading").count()).toBe(0);
+});
+
+test("on a slow line one's own message is there at once, its tick and its image follow, and nothing is doubled", async () => {
+  const [anna, ben] = [await person("Anna"), await person("Ben")];
+  const kitchen = await room(anna, [ben]);
+  const a = await visitAs(anna, `/rooms/${kitchen.id}`);
+  const { page } = a;
+  await connected(a).waitFor();
+  const cdp = await a.context.newCDPSession(page);
+  await cdp.send("Network.enable");
+  const slow = { offline: false, latency: 1_000, downloadThroughput: 50_000, uploadThroughput: 50_000 };
+  await cdp.send("Network.emulateNetworkConditions", slow);
+  const field = page.getByRole("combobox", { name: "Message to Kitchen" });
+  await field.fill("Slowly");
+  await field.press("Enter");
+  await field.fill("but surely");
+  await field.press("Enter");
+  await article(a, "but surely").getByText("Sent").waitFor({ state: "attached" });
+
+  // Noise, which no compression makes small.
+  const noise = randomBytes(3 * 200 * 200);
+  const buffer = Buffer.from(png(200, 200, (x, y) => [0, 1, 2].map(part => noise[3 * (200 * y + x) + part]) as never));
+  const chooser = page.waitForEvent("filechooser");
+  await page.getByRole("button", { name: "Add images" }).click();
+  await (await chooser).setFiles({ name: "noise.png", mimeType: "image/png", buffer });
+  const progress = page.getByRole("progressbar", { name: "noise.png is being uploaded" });
+  const shares = new Set<number>();
+  await expect
+    .poll(
+      async () => {
+        const share = await progress.evaluateAll(found => (found[0] as HTMLProgressElement | undefined)?.value ?? null);
+        if (share !== null) shares.add(share);
+        return share;
+      },
+      { interval: 50 },
+    )
+    .toBeNull();
+  expect([...shares].filter(share => share > 0 && share < 1).length).toBeGreaterThan(0);
+  await field.fill("A picture");
+  await field.press("Enter");
+  await article(a, "A picture").getByText("Sent").waitFor({ state: "attached" });
+  await article(a, "A picture").getByRole("img").first().waitFor();
+  await expect
+    .poll(async () => (await ben.client.api.messages.page(kitchen.id)).items.map(({ body }) => body))
+    .toEqual(["Slowly", "but surely", "A picture"]);
+  for (const text of ["Slowly", "but surely", "A picture"]) expect(await article(a, text).count()).toBe(1);
 });

@@ -65,3 +65,15 @@ test("the page has nothing inline, as its policy demands", () => {
   // Nothing from another host.
   expect(page).not.toMatch(/(?:src|href)="(?:https?:)?\/\//);
 });
+
+test("until the app is there the page says so, and none of the app's files stands before that", () => {
+  const page = readFileSync(join(out, "index.html"), "utf8");
+  const said = page.indexOf("Parley is loading");
+  const styles = [...page.matchAll(/<link rel="stylesheet"[^>]*href="([^"]+)"/g)].map(({ 1: href, index }) => [
+    href?.startsWith("/assets/"),
+    index > said,
+  ]);
+  expect(said).toBeGreaterThan(0);
+  expect(styles.length).toBeGreaterThan(1);
+  for (const [ofApp, after] of styles) expect(after).toBe(ofApp);
+});
