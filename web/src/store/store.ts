@@ -275,7 +275,8 @@ export class Store {
     if (event.kind === "message.created") {
       this.typing.stop(roomId, event.message.sender_id);
       if (event.message.sender_id !== this.me.id) this.#deliver(roomId, seq);
-    } else if (event.kind === "room.deleted") {
+    } else if (event.kind === "member.updated" && event.user_id === this.me.id) void this.members(roomId).load();
+    else if (event.kind === "room.deleted") {
       const owned = this.rooms.get(roomId)?.role === "owner";
       this.#leave(roomId, true);
       // Its owners have it still, to bring it back.

@@ -9,6 +9,12 @@ export function moderates(room: MyRoom, me: Me | null): boolean {
   return me?.role === "admin" || (me?.role === "moderator" && room.visibility === "public");
 }
 
+const RANK: Record<MyRoom["role"], number> = { member: 1, moderator: 2, owner: 3 };
+
+/** Mutes, removes and bans somebody of that role, and changes it as an owner: nobody acts on an equal or higher one. */
+export const outranks = (room: MyRoom, me: Me | null, role: MyRoom["role"]): boolean =>
+  moderates(room, me) && Math.max(RANK[room.role], RANK.moderator) > RANK[role];
+
 /** Name, topic, roles, deletion. */
 export const owns = (room: MyRoom): boolean => room.kind === "room" && room.role === "owner";
 

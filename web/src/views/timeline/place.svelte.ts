@@ -81,6 +81,7 @@ export class Place {
       if (this.placed) return this.follows ? this.toPresent() : undefined;
       await tick();
     }
+    if (!list()) return;
     const at = shown().rows.findIndex(({ kind }) => kind === "new");
     if (at >= 0) {
       // Heights are known only once lines are drawn, and what is drawn follows from where one is.

@@ -1,0 +1,50 @@
+/** What becomes of what is shown of a room when one comes into it, goes, and comes again. */
+
+import "fake-indexeddb/auto";
+import { expect, test, vi } from "vitest";
+import { ME, ModelRoom, ROOM } from "./model.ts";
+import { myRoom, signedIn } from "./stub.ts";
+
+const USER = `user:${ME}`;
+const joined = { kind: "room.joined", at: "", actor_id: ME, room_id: ROOM, from_seq: 2 };
+
+test("who looks at a room while he joins it sees what is said from then on", async () => {
+  const model = new ModelRoom();
+  model.say("ann", "Before");
+  const { client, store } = await signedIn(model);
+  client.emit("event", { stream: USER, seq: 1, event: { kind: "room.left", room_id: ROOM, to_seq: 2 } });
+  // As its view does: it has the messages in hand when the event of the joining comes.
+  store.show(ROOM);
+  const timeline = store.timeline(ROOM);
+  const members = store.members(ROOM);
+  await members.load();
+  store.take(myRoom(model));
+  await timeline.open();
+  client.emit("event", { stream: USER, seq: 2, event: joined });
+  model.say("ann", "Welcome");
+  client.tell();
+  await vi.waitFor(() => expect(timeline.messages.map(({ body }) => body)).toEqual(["Before", "Welcome"]));
+  model.say("ann", "And again");
+  client.tell();
+  expect(timeline.messages.at(-1)?.body).toBe("And again");
+  expect([store.timeline(ROOM), store.members(ROOM)]).toEqual([timeline, members]);
+  store.close();
+});
+
+test("what was said while one was away is there when one comes back", async () => {
+  const model = new ModelRoom();
+  model.say("ann", "Before");
+  const { client, store } = await signedIn(model);
+  const old = store.timeline(ROOM);
+  await old.open();
+  client.emit("event", { stream: USER, seq: 1, event: { kind: "room.left", room_id: ROOM, to_seq: 2 } });
+  model.say("ann", "Meanwhile");
+  store.take(myRoom(model));
+  const fresh = store.timeline(ROOM);
+  expect(fresh).not.toBe(old);
+  await fresh.open();
+  client.emit("event", { stream: USER, seq: 2, event: joined });
+  await fresh.open();
+  expect(fresh.messages.map(({ body }) => body)).toEqual(["Before", "Meanwhile"]);
+  store.close();
+});
