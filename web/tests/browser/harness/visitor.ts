@@ -151,6 +151,7 @@ export class Visitor {
       if (/^A preload for .* cross-world service worker resource mismatch/.test(text)) return;
       // Of tests that want none.
       if (text === "Service Worker registration blocked by Playwright") return;
+      if (/^The resource .* was preloaded using link preload but not used/.test(text)) return;
       this.problems.push(`${message.type()} in the console: ${text} (${message.location().url})`);
     });
     page.on("crash", () => this.problems.push("the page crashed"));
