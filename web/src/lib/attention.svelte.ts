@@ -27,13 +27,29 @@ export function callForAttention(store: Store): void {
     const { unread, mentions } = watched(store.rooms).totals;
     const count = mentions > 0 ? `(${mentions}) ` : unread > 0 ? "• " : "";
     document.title = `${count}${page === "" ? "" : `${page} · `}Parley`;
-    setIcon(mentions > 0 ? ICON_NEW : ICON);
+    void show(mentions);
   });
   store.hooks.notified = notification => void announce(store, notification);
   $effect(() => () => {
     document.title = "Parley";
-    setIcon(ICON);
+    void show(0);
   });
+}
+
+let shown = 0;
+
+/** In the page's icon, and on that of the app where it is installed. */
+async function show(mentions: number): Promise<void> {
+  if (mentions === shown) return;
+  shown = mentions;
+  // Where there is no app the browser refuses, or does not know it.
+  void navigator.setAppBadge?.(mentions).catch(() => undefined);
+  let href = ICON;
+  if (mentions > 0) {
+    const drawn = import("./icon.ts").then(({ iconWith }) => iconWith(mentions));
+    href = await drawn.catch(() => ICON_NEW);
+  }
+  if (mentions === shown) setIcon(href);
 }
 
 function setIcon(href: string): void {
@@ -43,9 +59,12 @@ function setIcon(href: string): void {
 
 async function announce(store: Store, notification: ParleyNotification): Promise<void> {
   if (!preferences.desktopNotifications || globalThis.Notification?.permission !== "granted") return;
-  if (document.hasFocus() && notification.room_id === store.shownRoom) return;
+  // Whoever has the page before him sees it there.
+  if (document.hasFocus()) return;
   const { actor_id, room_id, message_id, thread_root_id } = notification;
   const room = store.rooms.get(room_id);
+  // Of whom nothing was shown yet: a notification stays as it was made.
+  if (actor_id !== null) await store.people.learn([actor_id]);
   const who = actor_id === null ? "" : personName(store, actor_id);
   const title = t(`notifications.kind_${notification.kind}`, {
     who,

@@ -148,3 +148,91 @@ test("two tabs, two devices and two people agree within a second", async () => {
     expect(ms, what).toBeLessThanOrEqual(WITHIN_MS);
   }
 });
+
+interface Shown {
+  title: string;
+  body: string;
+  onclick: (() => void) | null;
+}
+
+test("the browser's notifications are asked for by a click, and come while one looks elsewhere", async () => {
+  const [anna, ben] = [await person("Anna"), await person("Ben")];
+  const kitchen = await room(anna, [ben]);
+  const sealed = await room(anna, [ben], { name: "Vault", encryption: "sealed" });
+  const quiet = await room(anna, [ben], { name: "Attic" });
+  await anna.client.api.notifications.setLevel(quiet.id, "none");
+  const a = await visitAs(anna, "about:blank");
+  const { page } = a;
+  // A browser without a screen shows none: what it was told to show is noted down.
+  await page.addInitScript(() => {
+    const state = Object.assign(globalThis, { asked: 0, away: false, told: [] as unknown[] });
+    let permission = sessionStorage.getItem("permission") ?? "default";
+    class Recorded {
+      static get permission() {
+        return permission;
+      }
+      static async requestPermission() {
+        state.asked += 1;
+        permission = "granted";
+        sessionStorage.setItem("permission", permission);
+        return permission;
+      }
+      onclick = null;
+      constructor(
+        readonly title: string,
+        { body }: { body: string },
+      ) {
+        Object.assign(this, { body });
+        state.told.push(this);
+      }
+      close() {}
+    }
+    Object.assign(globalThis, { Notification: Recorded });
+    document.hasFocus = () => !state.away;
+  });
+  const asked = () => page.evaluate(() => (globalThis as unknown as { asked: number }).asked);
+  const told = () =>
+    page.evaluate(() =>
+      (globalThis as unknown as { told: Shown[] }).told.map(({ title, body }) => `${title}: ${body}`),
+    );
+  const away = (is: boolean) => page.evaluate(value => Object.assign(globalThis, { away: value }), is);
+  const call = (where: typeof kitchen, text: string) => say(ben, where, `@${anna.username} ${text}`);
+  const mentioned = (name: string) =>
+    page.getByRole("navigation").getByRole("link", { name: new RegExp(`${name}.*mention`) });
+
+  await page.goto("/settings/notifications");
+  await page.getByRole("switch", { name: /Notifications of this browser/ }).waitFor();
+  await away(true);
+  await call(kitchen, "unasked");
+  await mentioned("Kitchen").waitFor();
+  expect([await asked(), await told()]).toEqual([0, []]);
+  await page.getByRole("switch", { name: /Notifications of this browser/ }).click();
+  await expect.poll(asked).toBe(1);
+
+  await call(quiet, "in the attic");
+  await call(sealed, "in the vault");
+  await call(kitchen, "in the kitchen");
+  await expect
+    .poll(async () => (await told()).sort())
+    .toEqual([
+      `Ben mentioned you in Kitchen: @${anna.username} in the kitchen`,
+      // What is sealed does not lie about in the system's list.
+      "Ben mentioned you in Vault: ",
+    ]);
+
+  // Whoever looks at the page sees it there.
+  await away(false);
+  await call(sealed, "once more");
+  await page
+    .getByRole("navigation")
+    .getByRole("link", { name: /Vault.*2 mentions/ })
+    .waitFor();
+  expect(await told()).toHaveLength(2);
+
+  await page.evaluate(() => {
+    const { told } = globalThis as unknown as { told: Shown[] };
+    told.find(({ title }) => title.endsWith("Kitchen"))?.onclick?.();
+  });
+  await page.waitForURL(new RegExp(`/rooms/${kitchen.id}`));
+  await page.getByRole("article").filter({ hasText: "in the kitchen" }).waitFor();
+});
