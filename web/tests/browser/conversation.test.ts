@@ -93,7 +93,7 @@ test("names are completed, a mention calls, and one jumps to it", async () => {
   await field(a).press("Tab");
   expect(await field(a).inputValue()).toBe(`Look here, @${ben.username} `);
   await field(a).press("Enter");
-  await b.page.getByRole("link", { name: /Kitchen.*1 mention$/ }).waitFor();
+  await b.page.getByRole("link", { name: /Kitchen.*1 notification$/ }).waitFor();
   await expect.poll(() => b.page.title()).toContain("(1)");
   await b.page
     .getByRole("navigation")

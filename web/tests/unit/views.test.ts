@@ -63,7 +63,7 @@ function kitchen(): ModelRoom {
 test("the list names the rooms, and what waits in them", async () => {
   const { session } = await signedIn(kitchen(), { read_seq: 0, unread: 2, mentions: 1 });
   render(Mounted, { session });
-  await screen.findByRole("link", { name: /Kitchen.*1 mention$/ });
+  await screen.findByRole("link", { name: /Kitchen.*1 notification$/ });
   await waitFor(() => expect(document.title).toContain("(1)"));
   await screen.findByRole("button", { name: /Connected/ });
 });
