@@ -55,6 +55,11 @@ export class Presences extends Topic {
   readonly #known = new Map<string, Presence>();
   /** The most recently asked for last. */
   readonly #watched = new Set<string>();
+  /** How many questions there were: what is told after one of them is newer than its answer. */
+  #asked = 0;
+  #cleared = 0;
+  /** User id → the last question before he was told of, or the one that told of him. */
+  readonly #toldAt = new Map<string, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(me: string, source: PresenceSource, api: Pick<Api["presence"], "get">) {
@@ -71,14 +76,14 @@ export class Presences extends Topic {
   }
 
   take(presence: PresenceFrame | Presence): void {
-    const { user_id, status, last_seen, text } = presence;
-    this.#known.set(user_id, { user_id, status, last_seen: last_seen ?? null, text: text ?? null });
+    this.#put(presence, this.#asked);
     this.changed();
   }
 
   /** Without a connection nobody knows. */
   clear(): void {
     this.#known.clear();
+    this.#cleared = this.#asked;
     this.changed();
   }
 
@@ -100,12 +105,23 @@ export class Presences extends Topic {
     this.refresh();
   }
 
+  #put({ user_id, status, last_seen, text }: PresenceFrame | Presence, question: number): void {
+    this.#known.set(user_id, { user_id, status, last_seen: last_seen ?? null, text: text ?? null });
+    this.#toldAt.set(user_id, question);
+  }
+
   async #ask(): Promise<void> {
     this.#timer = undefined;
+    this.#asked += 1;
+    const question = this.#asked;
     const ids = [...this.#watched];
     try {
       await this.#source.watchPresence(ids.filter(id => id !== this.#me));
-      if (ids.length > 0) for (const found of (await this.#api.get(ids)).items) this.take(found);
+      if (ids.length === 0) return;
+      const { items } = await this.#api.get(ids);
+      if (question <= this.#cleared) return;
+      for (const found of items) if ((this.#toldAt.get(found.user_id) ?? 0) < question) this.#put(found, question);
+      this.changed();
     } catch {
       // The next connection asks again.
     }
@@ -117,23 +133,52 @@ export interface Position {
   read: number;
 }
 
+interface RoomReceipts {
+  positions: Map<string, Position>;
+  /** Who has come in this visit, by the seq of his joining: what was said before was not sent to him. */
+  since: Map<string, number>;
+  /** What is still told of these is late. */
+  gone: Set<string>;
+  /** Seq of a message → to whom it was sent, of those who are still there; as far as that was asked for. */
+  sentTo: Map<number, Set<string>>;
+}
+
 /** What others have of one's own messages. Positions only grow. */
 export class Receipts extends Topic {
-  readonly #rooms = new Map<string, Map<string, Position>>();
+  readonly #rooms = new Map<string, RoomReceipts>();
   readonly #asked = new Set<string>();
 
   take({ room_id, user_id, delivered_seq, read_seq }: Omit<ReceiptFrame, "type">): void {
     if (this.#raise(room_id, user_id, delivered_seq, read_seq)) this.changed();
   }
 
-  /** How many of the others have the message, or have read it. */
-  of(roomId: string, seq: number, me: string): { delivered: number; read: number } {
-    const found = { delivered: 0, read: 0 };
-    for (const [userId, at] of this.#rooms.get(roomId) ?? []) {
-      if (userId === me) continue;
+  joined(roomId: string, userId: string, seq: number): void {
+    const room = this.#room(roomId);
+    room.gone.delete(userId);
+    room.since.set(userId, seq);
+    this.changed();
+  }
+
+  left(roomId: string, userId: string): void {
+    const room = this.#room(roomId);
+    room.gone.add(userId);
+    room.positions.delete(userId);
+    room.since.delete(userId);
+    for (const people of room.sentTo.values()) people.delete(userId);
+    this.changed();
+  }
+
+  /** To how many of the others the message was sent, how many have it, and how many have read it. */
+  of(roomId: string, seq: number, me: string, others: number): { all: number; delivered: number; read: number } {
+    const room = this.#rooms.get(roomId);
+    const sentTo = room?.sentTo.get(seq);
+    const found = { all: sentTo?.size ?? others, delivered: 0, read: 0 };
+    for (const [userId, at] of room?.positions ?? []) {
+      if (userId === me || !(sentTo?.has(userId) ?? (room?.since.get(userId) ?? 0) <= seq)) continue;
       if (at.delivered >= seq) found.delivered += 1;
       if (at.read >= seq) found.read += 1;
     }
+    if (sentTo === undefined) for (const since of room?.since.values() ?? []) if (since > seq) found.all -= 1;
     return found;
   }
 
@@ -145,19 +190,37 @@ export class Receipts extends Topic {
   /** The answer to a question about one message. */
   status(roomId: string, messageId: string, seq: number, status: MessageStatus): void {
     this.#asked.add(messageId);
-    let raised = false;
-    for (const { user_id, state } of status.recipients ?? []) {
-      if (state !== "sent") raised = this.#raise(roomId, user_id, seq, state === "read" ? seq : 0) || raised;
+    if (status.recipients == null) return;
+    const room = this.#room(roomId);
+    // Who has gone, or come again, since the answer was made is none of them any more.
+    const people = status.recipients.filter(
+      ({ user_id }) => !room.gone.has(user_id) && (room.since.get(user_id) ?? 0) <= seq,
+    );
+    room.sentTo.set(seq, new Set(people.map(({ user_id }) => user_id)));
+    for (const { user_id, state } of people) {
+      if (state !== "sent") this.#raise(roomId, user_id, seq, state === "read" ? seq : 0);
     }
-    if (raised) this.changed();
+    this.changed();
   }
 
   #raise(roomId: string, userId: string, delivered: number, read: number): boolean {
-    const room = this.#rooms.get(roomId) ?? new Map<string, Position>();
-    this.#rooms.set(roomId, room);
-    const known = room.get(userId) ?? { delivered: 0, read: 0 };
+    const room = this.#room(roomId);
+    if (room.gone.has(userId)) return false;
+    const known = room.positions.get(userId) ?? { delivered: 0, read: 0 };
     if (delivered <= known.delivered && read <= known.read) return false;
-    room.set(userId, { delivered: Math.max(delivered, read, known.delivered), read: Math.max(read, known.read) });
+    room.positions.set(userId, {
+      delivered: Math.max(delivered, read, known.delivered),
+      read: Math.max(read, known.read),
+    });
     return true;
+  }
+
+  #room(roomId: string): RoomReceipts {
+    let room = this.#rooms.get(roomId);
+    if (room === undefined) {
+      room = { positions: new Map(), since: new Map(), gone: new Set(), sentTo: new Map() };
+      this.#rooms.set(roomId, room);
+    }
+    return room;
   }
 }

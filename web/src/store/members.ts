@@ -58,11 +58,6 @@ export class Members extends Topic {
     return this.#loading;
   }
 
-  take(member: Member): void {
-    this.#members?.set(member.user_id, member);
-    this.changed();
-  }
-
   apply(seq: number, event: AnyEvent): void {
     this.#reading.hear(seq, event);
     if (this.#take(event, seq)) this.changed();

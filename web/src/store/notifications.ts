@@ -1,7 +1,6 @@
 /** What one is told of: mentions, replies, direct messages, invitations. */
 
 import type { Api, ListedNotification, Notification } from "@parley/client";
-import { Reading } from "./reading.ts";
 import { Topic } from "./topic.ts";
 
 const PAGE = 50;
@@ -12,11 +11,12 @@ export interface NotificationsApi {
 
 export class Notifications extends Topic {
   readonly #api: NotificationsApi;
-  readonly #reading = new Reading();
   /** The newest first. */
   #list: readonly ListedNotification[] | null = null;
   #next: string | null = null;
   #busy = false;
+  /** What is told while a page is on its way, which may be older. */
+  #told: (() => void)[] = [];
   #error: unknown = null;
 
   constructor(api: NotificationsApi) {
@@ -73,23 +73,36 @@ export class Notifications extends Topic {
 
   /** That one and those before it. Their ids are in the order of their making. */
   readUpTo(id: string): void {
+    this.#tell(() => this.#markUpTo(id));
+  }
+
+  #markUpTo(id: string): void {
     const at = this.#list?.findIndex(found => found.id === id) ?? -1;
     this.#mark((found, position) => (at < 0 ? found.id <= id : position >= at));
   }
 
-  /** What is said in a room is read when the room is; an invitation is not. */
-  roomRead(roomId: string): void {
-    this.#mark(found => found.room_id === roomId && found.message_id !== null);
+  /** What is said in a room is read when the room is, up to there; an invitation is not. */
+  roomRead(roomId: string, seq: number): void {
+    this.#tell(() =>
+      this.#mark(found => found.room_id === roomId && found.message_id !== null && (found.message?.seq ?? 0) <= seq),
+    );
   }
 
   add(notification: Notification): void {
-    this.#reading.hear(0, { kind: "notification.created", at: "", actor_id: null, notification });
-    this.#put(notification);
+    this.#tell(() => this.#put(notification));
+  }
+
+  #tell(change: () => void): void {
+    if (this.#busy) this.#told.push(change);
+    change();
   }
 
   #put(notification: Notification): void {
     if (this.#list === null || this.#list.some(({ id }) => id === notification.id)) return;
-    this.#list = [{ ...notification, message: null }, ...this.#list];
+    const older = this.#list.findIndex(({ id }) => id < notification.id);
+    // One that is told late may belong to a page that is not read yet.
+    if (older < 0 && this.#next !== null) return;
+    this.#list = this.#list.toSpliced(older < 0 ? this.#list.length : older, 0, { ...notification, message: null });
     this.changed();
   }
 
@@ -108,14 +121,15 @@ export class Notifications extends Topic {
     this.#error = null;
     this.changed();
     try {
-      const [page, heard] = await this.#reading.whileHearing(read);
+      const page = await read();
       merge(page.items);
       this.#next = page.next ?? null;
-      for (const { event } of heard) if (event.kind === "notification.created") this.#put(event.notification);
+      for (const change of this.#told) change();
     } catch (error) {
       this.#error = error;
     } finally {
       this.#busy = false;
+      this.#told = [];
       this.changed();
     }
   }

@@ -275,7 +275,9 @@ export class Store {
     if (event.kind === "message.created") {
       this.typing.stop(roomId, event.message.sender_id);
       if (event.message.sender_id !== this.me.id) this.#deliver(roomId, seq);
-    } else if (event.kind === "member.updated" && event.user_id === this.me.id) void this.members(roomId).load();
+    } else if (event.kind === "member.joined") this.receipts.joined(roomId, event.user_id, seq);
+    else if (event.kind === "member.left" || event.kind === "member.removed") this.receipts.left(roomId, event.user_id);
+    else if (event.kind === "member.updated" && event.user_id === this.me.id) void this.members(roomId).load();
     else if (event.kind === "room.deleted") {
       const owned = this.rooms.get(roomId)?.role === "owner";
       this.#leave(roomId, true);
@@ -321,7 +323,7 @@ export class Store {
       : null;
     this.rooms.read(roomId, seq, later);
     this.#save();
-    if (seq >= room.head) this.notifications.roomRead(roomId);
+    if (seq >= room.head) this.notifications.roomRead(roomId, seq);
     else if (later === null) void this.#readRoom(roomId);
   }
 

@@ -9,6 +9,7 @@ import { Run } from "../../src/store/run.ts";
 import { Thread } from "../../src/store/thread.ts";
 import { Timeline } from "../../src/store/timeline.ts";
 import { ME, ModelRoom, ROOM } from "./model.ts";
+import { Slow } from "./slow.ts";
 
 const REACTIONS = ["like", "dislike", "👍", "❤️", "🀄"];
 const PEOPLE = [ME, "ann", "ben"];
@@ -47,43 +48,24 @@ function perform(room: ModelRoom, { what, who, which, reaction }: Operation): vo
   else room.pin(id, what === "pin");
 }
 
-/** Answers are made when they are let through, and arrive when they are let through again: events may overtake them. */
-class SlowApi {
+class SlowApi extends Slow {
   readonly #room: ModelRoom;
-  readonly #waiting: (() => void)[] = [];
 
   constructor(room: ModelRoom) {
+    super();
     this.#room = room;
   }
 
   get messages() {
     const room = this.#room;
     return {
-      page: (_: string, where: object = {}) => this.#later(() => room.page({ ...where, limit: 6 })),
-      get: (_: string, id: string) => this.#later(() => room.get(id)),
+      page: (_: string, where: object = {}) => this.later(() => room.page({ ...where, limit: 6 })),
+      get: (_: string, id: string) => this.later(() => room.get(id)),
       thread: (_: string, id: string) =>
-        this.#later(() => ({ root: room.get(id), items: room.thread(id), next: null, following: false, unread: 0 })),
+        this.later(() => ({ root: room.get(id), items: room.thread(id), next: null, following: false, unread: 0 })),
       follow: () => Promise.resolve(undefined),
       unfollow: () => Promise.resolve(undefined),
     } as never;
-  }
-
-  async answer(): Promise<void> {
-    this.#waiting.shift()?.();
-    await vi.advanceTimersByTimeAsync(0);
-  }
-
-  async answerAll(): Promise<void> {
-    while (this.#waiting.length > 0) await this.answer();
-  }
-
-  #later<T>(read: () => T): Promise<T> {
-    return new Promise(resolve =>
-      this.#waiting.push(() => {
-        const found = read();
-        this.#waiting.push(() => resolve(found));
-      }),
-    );
   }
 }
 
