@@ -58,7 +58,7 @@ test("what waits or was refused is taken back into the field, or tried again", a
   ]);
 });
 
-test("who was muted before he came learns it by the first refusal", async () => {
+test("who was muted before he came learns it when he writes", async () => {
   const [anna, ben] = [await person("Anna"), await person("Ben")];
   const { id } = await room(anna, [ben]);
   await anna.client.api.moderation.mute(id, { user_id: ben.id });

@@ -81,10 +81,10 @@ test("a room is made, its settings reach everybody, and it is deleted and brough
   await panel(a).getByRole("button", { name: "Delete room" }).click();
   await a.page.getByRole("dialog").getByRole("button", { name: "Delete room" }).click();
   await a.page.waitForURL(address => address.pathname === "/");
-  await b.page.getByText("You are no longer in Old orchard.").waitFor();
+  await b.page.getByText("Old orchard was deleted.").waitFor();
   await inList(b, "Old orchard").waitFor({ state: "detached" });
   await inList(a, "Old orchard").waitFor({ state: "detached" });
-  await a.page.getByText("The room is deleted.").waitFor();
+  await a.page.getByText("Old orchard was deleted.").waitFor();
   await a.page.getByRole("button", { name: "Undo" }).click();
   await inList(a, "Old orchard").click();
   await a.page.getByRole("button", { name: "2 members" }).waitFor();

@@ -63,6 +63,6 @@ test("what is kept of the page is the page, and nothing that a server said to on
     return found;
   });
   expect(paths).toContain("/");
-  expect(paths.filter(path => !/^\/(assets\/[^/]+|[\w-]+\.(svg|webmanifest))?$/.test(path))).toEqual([]);
+  expect(paths.filter(path => !/^\/(assets\/[^/]+|[\w-]+\.(css|svg|webmanifest))?$/.test(path))).toEqual([]);
   expect(await a.page.evaluate(() => navigator.serviceWorker.controller?.scriptURL)).toMatch(/\/worker\.js$/);
 });

@@ -30,7 +30,7 @@ test("mentions are counted in the title, in the icon and on the app; what is unr
   const model = new ModelRoom();
   const { session, client } = await signedIn(model, { unread: 3, mentions: 3 });
   render(Mounted, { session });
-  await waitFor(() => expect(document.title).toBe("(3) Parley"));
+  await waitFor(() => expect(document.title).toBe("(3) Rooms and people · Parley"));
   await waitFor(() =>
     expect(icon()).toMatch(/^data:image\/svg\+xml,<svg><circle\/><circle [^>]*><text [^>]*>3<\/text><\/svg>$/),
   );
@@ -38,7 +38,7 @@ test("mentions are counted in the title, in the icon and on the app; what is unr
   await waitFor(() => expect(document.title).toBe("(12) Parley"));
   await waitFor(() => expect(icon()).toContain(">9+</text>"));
   client.ready(myRoom(model, { unread: 2, mentions: 0 }));
-  await waitFor(() => expect(document.title).toBe("• Parley"));
+  await waitFor(() => expect(document.title).toBe("• Rooms and people · Parley"));
   await waitFor(() => expect(icon()).toBe("/icon.svg"));
   expect(badge.mock.calls.flat()).toEqual([3, 12, 0]);
 });

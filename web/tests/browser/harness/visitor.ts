@@ -109,8 +109,13 @@ export class Visitor {
 
   /** Nothing that axe holds to be serious or critical (WCAG 2.2 A and AA). */
   async accessible(page = this.page): Promise<void> {
-    // Legacy: for pages without frames, and without another page of its own for each look.
-    const { violations } = await new AxeBuilder({ page }).setLegacyMode().withTags(RULES).analyze();
+    // Legacy: for pages without frames, and without another page of its own for each look. It would also fetch all styles anew, for
+    // whether a page can be turned, and break where one could not be loaded.
+    const { violations } = await new AxeBuilder({ page })
+      .options({ preload: false })
+      .setLegacyMode()
+      .withTags(RULES)
+      .analyze();
     const grave = violations
       .filter(({ impact }) => impact === "serious" || impact === "critical")
       .flatMap(({ id, nodes }) => nodes.map(node => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary ?? ""}`));
