@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import runpy
 import secrets
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from parley_client import Client
+from parley_client import Client, Event
 from tests.conftest import Suite
 from tests.protocol_client import Person
 
@@ -87,6 +88,40 @@ async def test_the_demo_fills_rooms_and_talks_on(suite: Suite) -> None:
         messages = (await guest.messages(rooms["Garden"].id)).items
         assert any(message.media for message in messages)
         assert any(message.reactions for message in messages)
+
+
+async def test_the_people_of_the_demo_answer_who_says_something(suite: Suite) -> None:
+    # Found as the command finds it, by what the launcher has noted down.
+    environment = {name: value for name, value in suite.environment.items() if name != "PARLEY_URL"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(EXAMPLES / "demo.py"), env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            output = ""
+            while (found := re.search(r"sign in as (\S+) with\s+(\S+)\s", output)) is None:
+                line = await process.stdout.readline()
+                assert line, output
+                output += line.decode()
+            async with Client(suite.urls[0], username=found[1], password=found[2]) as guest:
+                rooms = {room.name: room for room in (await guest.rooms()).items}
+                garden = rooms["Garden"].id
+                direct = next(room for room in rooms.values() if room.kind == "direct").id
+                await guest.connect()
+                await guest.send(garden, "Are you a demo?")
+                await guest.send(direct, "Thank you!")
+                demo = runpy.run_path(str(EXAMPLES / "demo.py"))
+                wanted = {garden: demo["ABOUT"], direct: demo["WELCOME"]}
+                async for event in guest.events():
+                    assert isinstance(event, Event)
+                    if event.message is not None and event.message.body in wanted.get(event.message.room_id, ()):
+                        del wanted[event.message.room_id]
+                    if not wanted:
+                        break
+    finally:
+        process.kill()
+        await process.wait()
 
 
 async def test_group_commit_leaves_no_holes_and_no_schema_behind(suite: Suite) -> None:
