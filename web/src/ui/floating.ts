@@ -10,3 +10,10 @@ export const emojiPopovers = new Later(() => import("../views/timeline/EmojiPopo
 export function loadFloating(): void {
   for (const part of [menus, emojiPopovers]) part.get().catch(() => undefined);
 }
+
+/** Before a button is drawn anew, with what it opens: returns what gives it the focus again, to which a closing leads back. */
+export function refocusing(button: EventTarget | null): () => void {
+  const parent = (button as HTMLElement | null)?.parentElement;
+  const at = [...(parent?.children ?? [])].indexOf(button as HTMLElement);
+  return () => (parent?.children[at] as HTMLElement | undefined)?.focus();
+}

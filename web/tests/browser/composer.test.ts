@@ -152,7 +152,7 @@ test("the same people have one conversation, with one or with three", async () =
   const two = await start(ben);
   await field(a, "Ben").fill("Only you");
   await field(a, "Ben").press("Enter");
-  await inList(b, "Anna.* mention").waitFor();
+  await inList(b, "Anna.* notification").waitFor();
   await inList(b, "Anna").click();
   await article(b, "Only you").waitFor();
 

@@ -198,7 +198,7 @@ test("the browser's notifications are asked for by a click, and come while one l
   const away = (is: boolean) => page.evaluate(value => Object.assign(globalThis, { away: value }), is);
   const call = (where: typeof kitchen, text: string) => say(ben, where, `@${anna.username} ${text}`);
   const mentioned = (name: string) =>
-    page.getByRole("navigation").getByRole("link", { name: new RegExp(`${name}.*mention`) });
+    page.getByRole("navigation").getByRole("link", { name: new RegExp(`${name}.*notification`) });
 
   await page.goto("/settings/notifications");
   await page.getByRole("switch", { name: /Notifications of this browser/ }).waitFor();
@@ -225,7 +225,7 @@ test("the browser's notifications are asked for by a click, and come while one l
   await call(sealed, "once more");
   await page
     .getByRole("navigation")
-    .getByRole("link", { name: /Vault.*2 mentions/ })
+    .getByRole("link", { name: /Vault.*2 notifications/ })
     .waitFor();
   expect(await told()).toHaveLength(2);
 

@@ -205,7 +205,7 @@ test("a page that has slept through everything is whole again without a reload",
   await say(ben, pantry, `Salt for @${anna.username}`);
   await cdp.send("Page.setWebLifecycleState", { state: "active" });
 
-  await page.getByRole("link", { name: /Pantry.*1 mention$/ }).waitFor();
+  await page.getByRole("link", { name: /Pantry.*1 notification$/ }).waitFor();
   await connected(a).waitFor();
   await article(a, "While you slept 60").waitFor();
   const list = page.getByRole("article");

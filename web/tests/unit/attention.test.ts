@@ -35,7 +35,7 @@ test("mentions are counted in the title, in the icon and on the app; what is unr
     expect(icon()).toMatch(/^data:image\/svg\+xml,<svg><circle\/><circle [^>]*><text [^>]*>3<\/text><\/svg>$/),
   );
   client.ready(myRoom(model, { unread: 12, mentions: 12 }));
-  await waitFor(() => expect(document.title).toBe("(12) Parley"));
+  await waitFor(() => expect(document.title).toBe("(12) Rooms and people · Parley"));
   await waitFor(() => expect(icon()).toContain(">9+</text>"));
   client.ready(myRoom(model, { unread: 2, mentions: 0 }));
   await waitFor(() => expect(document.title).toBe("• Rooms and people · Parley"));
