@@ -15,6 +15,8 @@ configure({ asyncUtilTimeout: WITHIN_MS });
 vi.setConfig({ testTimeout: 2 * WITHIN_MS });
 
 beforeAll(() => {
+  // The icon, in which mentions are counted.
+  vi.stubGlobal("fetch", async () => new Response("<svg></svg>"));
   // There is no layout here: everything is as high as it has to be to be drawn.
   vi.stubGlobal(
     "ResizeObserver",
