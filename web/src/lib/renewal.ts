@@ -7,9 +7,24 @@ const KEY = "parley.renewed";
 /** A part that is missing for another reason is still missing after it. */
 const AGAIN_MS = 60_000;
 
+let ahead = 0;
+
+/** Loads what nobody has asked for yet: that it cannot be had is no reason to load the page again. */
+export async function loadAhead(load: () => Promise<unknown>): Promise<void> {
+  ahead += 1;
+  try {
+    await load();
+  } catch {
+    // It is asked for again when it is wanted.
+  } finally {
+    ahead -= 1;
+  }
+}
+
 export function renewWhenOutdated(): void {
   const missing = new WeakSet<Error>();
   addEventListener("vite:preloadError", ({ payload }) => {
+    if (ahead > 0) return;
     missing.add(payload);
     void renew();
   });
