@@ -48,3 +48,21 @@ test("what was said while one was away is there when one comes back", async () =
   expect(fresh.messages.map(({ body }) => body)).toEqual(["Before", "Meanwhile"]);
   store.close();
 });
+
+test("who has left is not waited for, and who has come later was sent nothing before", async () => {
+  const model = new ModelRoom();
+  model.say(ME, "To ann and ben");
+  const { client, store } = await signedIn(model);
+  const stream = `room:${ROOM}`;
+  const told = (seq: number, kind: string, user_id: string) =>
+    client.emit("event", { stream, seq, event: { kind, at: "", actor_id: user_id, user_id, role: "member" } });
+  const of = () => store.receipts.of(ROOM, 1, ME, (store.rooms.get(ROOM)?.member_count ?? 0) - 1);
+  client.emit("receipt", { room_id: ROOM, user_id: "ann", delivered_seq: 1, read_seq: 1 });
+  client.emit("receipt", { room_id: ROOM, user_id: "ben", delivered_seq: 1, read_seq: 1 });
+  expect(of()).toEqual({ all: 2, delivered: 2, read: 2 });
+  told(2, "member.joined", "cleo");
+  expect(of()).toEqual({ all: 2, delivered: 2, read: 2 });
+  told(3, "member.left", "ben");
+  expect(of()).toEqual({ all: 1, delivered: 1, read: 1 });
+  store.close();
+});

@@ -134,7 +134,9 @@ test("a thread stands beside its room", async () => {
 });
 
 test("the panel of a room tells of it, its people and its pins", async () => {
-  const { session } = await signedIn(kitchen(), { encryption: "sealed" });
+  const model = kitchen();
+  const { session, client } = await signedIn(model, { encryption: "sealed" });
+  const asked = (call: string) => client.calls.filter(name => name === call).length;
   router.go(`/rooms/${ROOM}`);
   render(Mounted, { session });
   await fireEvent.click(await screen.findByRole("button", { name: "About this room" }));
@@ -144,6 +146,19 @@ test("the panel of a room tells of it, its people and its pins", async () => {
   await screen.findByRole("button", { name: "What to do about Ann" });
   await fireEvent.click(screen.getByRole("tab", { name: "Pinned" }));
   await screen.findByRole("link", { name: "Show in room" });
+  // What is said meanwhile changes nothing of either.
+  await fireEvent.click(screen.getByRole("tab", { name: "About" }));
+  await screen.findByText("In short.");
+  const before = ["privacy", "pins"].map(asked);
+  model.say("ann", "Not about that");
+  client.tell();
+  await screen.findByText("Not about that");
+  await fireEvent.click(screen.getByRole("tab", { name: "Pinned" }));
+  await screen.findByRole("link", { name: "Show in room" });
+  model.say("ann", "Nor about this");
+  client.tell();
+  await screen.findByText("Nor about this");
+  expect(["privacy", "pins"].map(asked)).toEqual([before[0], (before[1] ?? 0) + 1]);
 });
 
 test("the directory, the search and the notifications are drawn", async () => {
