@@ -144,9 +144,11 @@ async def test_a_replica_that_has_not_the_key_yet_keeps_everybodys_order(
         return await original(self, room_id, version, wrapped)
 
     monkeypatch.setattr(room_keys.RoomKeys, "unwrapped", slow)
-    async with start_replica():
-        # Of two replicas each call reaches one; some reach the new one, whose first send waits for the key.
-        for _ in range(20):
+    async with start_replica(), asyncio.timeout(30):
+        # Of two replicas each call reaches one; once it is up, some reach the new one, whose first send waits for the key.
+        turns = 0
+        while turns < 20 or not unwrapped:
+            turns += 1
             mixed = [suite.message(owner, where.id) for _ in range(10) for where in (room, plain)]
             outcomes = await suite.try_send(*mixed)
             assert all(isinstance(outcome, Accepted) for outcome in outcomes)
