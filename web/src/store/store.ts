@@ -277,7 +277,6 @@ export class Store {
       if (event.message.sender_id !== this.me.id) this.#deliver(roomId, seq);
     } else if (event.kind === "member.joined") this.receipts.joined(roomId, event.user_id, seq);
     else if (event.kind === "member.left" || event.kind === "member.removed") this.receipts.left(roomId, event.user_id);
-    else if (event.kind === "member.updated" && event.user_id === this.me.id) void this.members(roomId).load();
     else if (event.kind === "room.deleted") {
       const owned = this.rooms.get(roomId)?.role === "owner";
       this.#leave(roomId, true);
