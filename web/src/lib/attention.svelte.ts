@@ -4,6 +4,7 @@ import type { Notification as ParleyNotification } from "@parley/client";
 import type { Store } from "../store/store.ts";
 import { t } from "./i18n.svelte.ts";
 import { preferences } from "./preferences.svelte.ts";
+import { loadAhead } from "./renewal.ts";
 import { personName, roomName } from "./roomnames.ts";
 import { paths, router } from "./router.svelte.ts";
 import { watched } from "./watched.ts";
@@ -46,8 +47,8 @@ async function show(mentions: number): Promise<void> {
   void navigator.setAppBadge?.(mentions).catch(() => undefined);
   let href = ICON;
   if (mentions > 0) {
-    const drawn = import("./icon.ts").then(({ iconWith }) => iconWith(mentions));
-    href = await drawn.catch(() => ICON_NEW);
+    const drawn = await loadAhead(() => import("./icon.ts").then(({ iconWith }) => iconWith(mentions)));
+    href = drawn ?? ICON_NEW;
   }
   if (mentions === shown) setIcon(href);
 }

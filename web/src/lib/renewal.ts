@@ -9,13 +9,13 @@ const AGAIN_MS = 60_000;
 
 let ahead = 0;
 
-/** Loads what nobody has asked for yet: that it cannot be had is no reason to load the page again. */
-export async function loadAhead(load: () => Promise<unknown>): Promise<void> {
+/** Loads what nobody has asked for: that it cannot be had is no reason to load the page again. Null then. */
+export async function loadAhead<Part>(load: () => Promise<Part>): Promise<Part | null> {
   ahead += 1;
   try {
-    await load();
+    return await load();
   } catch {
-    // It is asked for again when it is wanted.
+    return null;
   } finally {
     ahead -= 1;
   }

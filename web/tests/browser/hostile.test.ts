@@ -21,7 +21,7 @@ const forbidden = (visitor: Visitor): Promise<string[]> =>
   visitor.page.evaluate(() => {
     const found: string[] = [];
     for (const element of document.body.querySelectorAll("*")) {
-      const ours = "link[rel=stylesheet][href^='/assets/'], script[src^='/assets/']";
+      const ours = "body > link[rel=stylesheet][href^='/assets/'], script[src^='/assets/']";
       if (element.matches(`:is(iframe, object, embed, base, meta, link, style, script):not(${ours})`))
         found.push(element.outerHTML);
       for (const { name, value } of element.attributes) {

@@ -80,8 +80,10 @@ export class Visitor {
   readonly page: Page;
   /** What has gone wrong so far. */
   readonly problems: string[] = [];
+  readonly #troubled: boolean;
 
   constructor(context: BrowserContext, page: Page, troubled: boolean) {
+    this.#troubled = troubled;
     this.context = context;
     this.page = page;
     this.#watch(page, troubled);
@@ -109,10 +111,10 @@ export class Visitor {
 
   /** Nothing that axe holds to be serious or critical (WCAG 2.2 A and AA). */
   async accessible(page = this.page): Promise<void> {
-    // Legacy: for pages without frames, and without another page of its own for each look. It would also fetch all styles anew, for
-    // whether a page can be turned, and break where one could not be loaded.
+    // Legacy: for pages without frames, and without another page of its own for each look. It also fetches all styles anew, for whether
+    // a page can be turned, and breaks where one could not be loaded.
     const { violations } = await new AxeBuilder({ page })
-      .options({ preload: false })
+      .options({ preload: !this.#troubled })
       .setLegacyMode()
       .withTags(RULES)
       .analyze();
