@@ -86,8 +86,21 @@ def free_port() -> int:
     for port in itertools.islice(_block(), BLOCK):
         if (probe := _bound(port)) is not None:
             probe.close()
-            return port
+            if _swept(port):
+                return port
     raise OSError("all ports that this process gives out are taken")
+
+
+def _swept(port: int) -> bool:
+    """Without what an S3 server on this port has left behind. It keeps sockets in /tmp that are named by its ports, and where it cannot
+    remove those of one that was killed, because it ran as somebody else, it does not start.
+    """
+    try:
+        for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - where SeaweedFS puts them, whatever TMPDIR says
+            left.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def port_is_taken(host: str, port: int) -> bool:

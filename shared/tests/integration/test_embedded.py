@@ -61,6 +61,26 @@ def test_what_somebody_else_will_listen_on_is_not_given_out() -> None:
     assert int(done.stdout) in range(12_000, 12_400)
 
 
+def test_no_port_is_given_out_at_which_somebody_elses_s3_has_left_its_sockets() -> None:
+    """A folder stands for what we may not remove, whoever runs this."""
+    first = embedded.free_port() + 1
+    ours = {port: Path(f"/tmp/seaweedfs-s3-{port}.sock") for port in range(first, first + 10, 2)}
+    theirs = {port: Path(f"/tmp/seaweedfs-filer-grpc-{port}.sock") for port in range(first + 1, first + 11, 2)}
+    try:
+        for left in ours.values():
+            left.touch()
+        for left in theirs.values():
+            left.mkdir()
+        given = {embedded.free_port() for _ in range(5)}
+        assert given.isdisjoint(theirs)
+        assert not any(ours[port].exists() for port in given & ours.keys())
+    finally:
+        for left in ours.values():
+            left.unlink(missing_ok=True)
+        for left in theirs.values():
+            left.rmdir()
+
+
 def test_only_folders_above_are_opened_and_only_for_passing(tmp_path: Path) -> None:
     above, below = tmp_path / "above", tmp_path / "above" / "below"
     below.mkdir(parents=True)
