@@ -25,7 +25,7 @@ sync:
 # What npm has installed says so in this file.
 node_modules/.package-lock.json: package-lock.json package.json $(wildcard clients/*/package.json) web/package.json | sync
 	@echo "… Installing what npm brings"
-	@$(NPM) ci --silent
+	@$(NPM) ci --loglevel=error --fetch-retries=5 --no-audit --no-fund
 	@touch $@
 
 # The web client, as gateways serve it. Removed first: what was broken off in the middle is made again.
