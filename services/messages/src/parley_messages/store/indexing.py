@@ -6,19 +6,13 @@ from uuid import UUID
 
 import asyncpg
 
+from parley_messages.store.timeline import TEXT
+
 CHANGES = ("message.created", "message.edited", "message.deleted")
 _ENTRY = """
     m.id, m.seq AS message_seq, m.rev, m.sender_id, m.created_at, m.deleted_at, m.format, m.media IS NOT NULL AS has_image, r.body
 """
 
-# One row at a time, by its key. Joined freely, the planner of a table that has grown since it was analysed reads a room's whole history
-# for the few messages that are new in it.
-_BODY = """
-    LEFT JOIN LATERAL (
-        SELECT r.body FROM messages.message_revisions r
-        WHERE r.room_id = m.room_id AND r.message_id = m.id AND r.rev = m.rev AND m.deleted_at IS NULL LIMIT 1
-    ) r ON true
-"""
 _SPANS = "unnest($1::uuid[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS w (room_id, after, head, i)"
 
 Span = tuple[UUID, int, int]
@@ -53,7 +47,7 @@ class IndexingQueries:
                     WHERE e.stream = 'room:' || w.room_id AND e.seq > w.after AND e.seq <= w.head ORDER BY e.seq LIMIT $4
                 ) e
                 LEFT JOIN LATERAL (
-                    SELECT {_ENTRY} FROM messages.messages m {_BODY}
+                    SELECT {_ENTRY} FROM messages.messages m {TEXT}
                     WHERE m.room_id = w.room_id AND m.id = e.message_id AND e.kind = ANY($5::text[]) LIMIT 1
                 ) found ON true
                 ORDER BY w.i, e.seq
@@ -74,7 +68,7 @@ class IndexingQueries:
                 CROSS JOIN LATERAL (
                     SELECT * FROM messages.messages x WHERE x.room_id = w.room_id AND x.seq > w.after AND x.seq <= w.head
                     ORDER BY x.seq LIMIT $4
-                ) m {_BODY} ORDER BY w.i, m.seq
+                ) m {TEXT} ORDER BY w.i, m.seq
                 """,  # noqa: S608
                 *_columns(spans),
                 limit,

@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from parley_messages.store.sealing import Sealing
-from parley_messages.store.timeline import COLUMNS
+from parley_messages.store.timeline import COLUMNS, TEXT
 from parley_shared.ids import room_stream, user_stream
 from parley_shared.telemetry import current
 
@@ -165,9 +165,9 @@ class StreamQueries:
                 f"""
                 SELECT e.seq, e.at, e.kind, e.actor, e.message_id, e.meta, {COLUMNS}
                 FROM messages.events e
-                LEFT JOIN messages.messages m ON m.room_id = $2 AND m.id = e.message_id
-                LEFT JOIN messages.message_revisions r
-                    ON r.room_id = m.room_id AND r.message_id = m.id AND r.rev = m.rev AND m.deleted_at IS NULL
+                LEFT JOIN LATERAL (
+                    SELECT * FROM messages.messages x WHERE x.room_id = $2 AND x.id = e.message_id LIMIT 1
+                ) m ON true {TEXT}
                 WHERE e.stream = $1 AND e.seq > $3 AND e.seq <= $4 ORDER BY e.seq LIMIT $5
                 """,  # noqa: S608
                 stream,
