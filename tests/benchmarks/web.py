@@ -62,7 +62,11 @@ def table(found: dict[str, Any]) -> str:
     lines += ["| what | wanted | found |", "|---|---|---|"]
     if "click" in found:
         room = f"{found['room']:,} messages"
-        for name, said in (("first", "nothing of it loaded yet"), ("again", "seen before in this visit")):
+        for name, said in (
+            ("first", "nothing of it loaded yet"),
+            ("unread", "the same, something in it unread"),
+            ("again", "seen before in this visit"),
+        ):
             lines.append(f"| click to room, {room}, {said} | ≤ 100 ms | {_spread(found['click'][name])} |")
     if "own" in found:
         lines.append(f"| Enter to one's own message in the page | ≤ 16 ms | {_spread(found['own']['drawn'])} |")

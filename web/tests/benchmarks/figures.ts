@@ -7,8 +7,8 @@ export interface Figures {
   room: number;
   long: number;
   minutes: number;
-  /** From the click to the frame that shows the newest message, in ms. first: nothing of the room was loaded before. */
-  click: { first: number[]; again: number[] };
+  /** From the click to the frame that shows the newest message, in ms. first and unread: nothing of the room was loaded before, and it was read or not. */
+  click: { first: number[]; unread: number[]; again: number[] };
   /** From the key to the message in the page, and to the frame that shows it, in ms. */
   own: { drawn: number[]; painted: number[] };
   /** Between frames while one scrolls, in ms. loaded: through what is loaded; loading: into what has to be read first. */

@@ -30,8 +30,8 @@ async function filled(owner: Person, who: readonly Person[], count: number, name
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, sender));
-  await say(who[0] as Person, made, SEEN);
-  await owner.client.api.sync.markRead(made.id, count + 1);
+  const { seq } = await say(who[0] as Person, made, SEEN);
+  await owner.client.api.sync.markRead(made.id, seq);
   return made;
 }
 
@@ -85,12 +85,17 @@ test("from a click to the room", async () => {
   const empty = await room(owner, [], { name: "Other room" });
   const first: number[] = [];
   const again: number[] = [];
-  for (let turn = 0; turn < TURNS; turn += 1) {
-    // Somebody who has never been here: nothing of the room is in this browser.
+  const unread: number[] = [];
+  /** Somebody who has never been here: nothing of the room is in this browser. */
+  const newcomer = async (): Promise<Visitor> => {
     const visitor = await visitAs(owner, `/rooms/${empty.id}`);
     await visitor.page.getByRole("combobox").waitFor();
     await visitor.page.getByRole("button", { name: /^Connected/ }).waitFor();
     await visitor.page.waitForTimeout(1_500);
+    return visitor;
+  };
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    const visitor = await newcomer();
     first.push(await click(visitor, "Large room", SEEN));
     await visitor.page.getByRole("navigation").getByRole("link", { name: "Other room" }).click();
     await visitor.page.getByText("Nobody has said anything yet").waitFor();
@@ -98,13 +103,24 @@ test("from a click to the room", async () => {
     again.push(await click(visitor, "Large room", SEEN));
     await visitor.page.goto("about:blank");
   }
-  await note({ room: ROOM, click: { first, again } });
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    const body = `Unread ${turn}`;
+    const { seq } = await say(others[0] as Person, large, body);
+    const visitor = await newcomer();
+    unread.push(await click(visitor, "Large room", body));
+    await visitor.page.goto("about:blank");
+    await owner.client.api.sync.markRead(large.id, seq);
+  }
+  await note({ room: ROOM, click: { first, unread, again } });
 
   // One's own message, in the same room.
   const visitor = await visitAs(owner, `/rooms/${large.id}`);
   const { page } = visitor;
   const field = page.getByRole("combobox", { name: "Message to Large room" });
-  await page.getByRole("article").filter({ hasText: SEEN }).waitFor();
+  await page
+    .getByRole("article")
+    .filter({ hasText: `Unread ${TURNS - 1}` })
+    .waitFor();
   await page.waitForTimeout(1_500);
   const drawn: number[] = [];
   const painted: number[] = [];
@@ -184,7 +200,10 @@ test("scrolling through a long room", async () => {
   const long = await filled(owner, others, LONG, "Long room");
   const visitor = await visitAs(owner, `/rooms/${long.id}`);
   const { page } = visitor;
-  await page.getByRole("article").filter({ hasText: SEEN }).waitFor();
+  await page
+    .getByRole("article")
+    .filter({ hasText: `Unread ${TURNS - 1}` })
+    .waitFor();
   await page.waitForTimeout(2_000);
   const loading = await scroll(visitor, true);
   await note({ long: LONG, frames: { loaded: [], loading } });
@@ -200,7 +219,10 @@ test("memory while others talk", async () => {
   const busy = await filled(owner, others, 100, "Busy room");
   const visitor = await visitAs(owner, `/rooms/${busy.id}`);
   const { page, context } = visitor;
-  await page.getByRole("article").filter({ hasText: SEEN }).waitFor();
+  await page
+    .getByRole("article")
+    .filter({ hasText: `Unread ${TURNS - 1}` })
+    .waitFor();
   const devtools = await context.newCDPSession(page);
   await devtools.send("Performance.enable");
   const memory: { at: number; heap: number; nodes: number; messages: number }[] = [];

@@ -3,7 +3,7 @@
 import type { Message, OutboxEntry } from "@parley/client";
 import { expect, test } from "vitest";
 import { highlighted } from "../../src/views/search/highlights.ts";
-import { endsOf, isShift, ownNewest, rowsOf } from "../../src/views/timeline/rows.ts";
+import { endsOf, fromArrival, isShift, ownNewest, rowsOf } from "../../src/views/timeline/rows.ts";
 import { ME, ModelRoom } from "./model.ts";
 
 function said(...lines: [sender: string, body: string, at: string][]): Message[] {
@@ -89,6 +89,23 @@ test("the list holds on to its end where lines come or go above, and only there"
   expect(isShift(ends(messages), ends(messages.slice(1)))).toBe(true);
   expect(isShift(ends(messages.slice(0, 2)), ends(messages))).toBe(false);
   expect(isShift(ends([]), ends(messages))).toBe(false);
+});
+
+test("what is in sight on arrival is drawn first: the newest, or from shortly above what is unread", () => {
+  const messages = said(
+    ...Array.from({ length: 30 }, (_, i) => ["ann", `${i + 1}`, "2026-11-29T12:00:00Z"] as [string, string, string]),
+  );
+  const first = (readSeq: number | null) => {
+    const found = fromArrival(rows(messages, [], { readSeq }), 10);
+    const [row] = found;
+    return [row?.kind === "message" ? row.message.body : row?.kind, found.length];
+  };
+  expect(first(null)).toEqual(["21", 10]);
+  expect(first(28)).toEqual(["22", 10]);
+  // More is unread than fits: all of it can be scrolled to.
+  expect(first(12)).toEqual(["10", 22]);
+  expect(first(1)).toEqual(["day", 32]);
+  expect(fromArrival([], 10)).toEqual([]);
 });
 
 test("others are asked about one's newest committed messages, the newest first", () => {

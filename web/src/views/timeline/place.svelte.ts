@@ -46,7 +46,7 @@ export class Place {
   follows = $state(false);
   /** What is seen is what one has come for. Before that nothing counts as read, and nothing is read on. */
   placed = $state(false);
-  /** All rows are drawn. Before that those that fit, counted from the end, which are there the sooner. */
+  /** All rows are in the list. Before that those from where one arrives, which are there the sooner. */
   whole = $state(true);
   readonly #of: PlaceOf;
   #arrived = false;
@@ -58,7 +58,7 @@ export class Place {
   constructor(of: PlaceOf) {
     this.#of = of;
     this.follows = of.readSeq === null && !of.jumps;
-    this.whole = !this.follows || !of.timeline.isPresent;
+    this.whole = of.jumps || !of.timeline.isPresent;
   }
 
   /** Rows are there, or have changed. `jumps`: where one goes is decided by `goTo`. */
@@ -89,6 +89,8 @@ export class Place {
         list()?.scrollToIndex(at, { align: "start", offset: -ABOVE_NEW_PX });
         await settled();
       }
+      this.whole = true;
+      await settled();
     } else {
       this.follows = shown().present;
       for (let turn = 0; turn < TURNS && this.follows; turn++) await this.toEnd();

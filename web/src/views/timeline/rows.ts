@@ -88,6 +88,16 @@ function isThere(
   );
 }
 
+/** What stands above the line that says "new" when one arrives there. */
+const ABOVE_NEW = 3;
+
+/** Without what is above the place where one arrives: the line that says "new", otherwise the newest. `fit`: so many are in sight. */
+export function fromArrival(rows: readonly Row[], fit: number): readonly Row[] {
+  const at = rows.findIndex(({ kind }) => kind === "new");
+  const newest = rows.length - fit;
+  return rows.slice(Math.max(0, at < 0 ? newest : Math.min(newest, at - ABOVE_NEW)));
+}
+
 /** How a list of rows begins and ends; empty where nothing is. */
 export interface Ends {
   first: string;

@@ -37,7 +37,9 @@ export async function chromium(): Promise<Found> {
 async function fetched(): Promise<Found> {
   if (!(await isFetched())) {
     process.stdout.write("… Fetching a browser\n");
-    await promisify(execFile)("npm", ["ci", "--loglevel=error", "--fetch-retries=5", "--no-audit", "--no-fund"], { cwd: FETCHED });
+    await promisify(execFile)("npm", ["ci", "--loglevel=error", "--fetch-retries=5", "--no-audit", "--no-fund"], {
+      cwd: FETCHED,
+    });
   }
   const require = createRequire(join(FETCHED, "package.json"));
   const main = require.resolve("@sparticuz/chromium");
