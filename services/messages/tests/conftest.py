@@ -378,9 +378,18 @@ async def replica(postgres: "Postgres", nats: "Nats", key_file: Path, **settings
 
 
 @pytest.fixture(scope="session")
-def start_replica(postgres: "Postgres", nats: "Nats", wrapping_key: Path) -> Any:
-    """`async with start_replica(**settings)`: a further replica of the same suite."""
-    return lambda **settings: replica(postgres, nats, wrapping_key, **settings)
+def start_replica(postgres: "Postgres", nats: "Nats", wrapping_key: Path, gateway: RpcClient) -> Any:
+    """`async with start_replica(**settings)`: a further replica of the same suite, once calls have reached it."""
+
+    @contextlib.asynccontextmanager
+    async def start(instance: str = "further", **settings: Any) -> AsyncIterator[None]:
+        async with replica(postgres, nats, wrapping_key, instance=instance, **settings):
+            async with asyncio.timeout(15):
+                while instance not in {(await gateway.call(contract.READY, Empty())).instance for _ in range(12)}:
+                    await asyncio.sleep(0.05)
+            yield
+
+    return start
 
 
 async def _until_ready(rpc: RpcClient) -> None:

@@ -8,7 +8,6 @@ import msgspec
 import pytest_asyncio
 
 from parley_shared.contracts import messages as contract
-from parley_shared.contracts.base import Empty
 from parley_shared.contracts.live import HEADER_MEMBERS, HEADER_SEQS, live_subject
 from parley_shared.ids import new_id
 
@@ -16,10 +15,7 @@ from parley_shared.ids import new_id
 @pytest_asyncio.fixture(autouse=True)
 async def second(suite, start_replica):
     """The other replica; the first one is the suite's own."""
-    async with start_replica(instance="second"):
-        async with asyncio.timeout(10):
-            while "second" not in {(await suite.rpc.call(contract.READY, Empty())).instance for _ in range(12)}:
-                await asyncio.sleep(0.05)
+    async with start_replica():
         yield
 
 

@@ -145,7 +145,7 @@ async def test_a_replica_that_has_not_the_key_yet_keeps_everybodys_order(
 
     monkeypatch.setattr(room_keys.RoomKeys, "unwrapped", slow)
     async with start_replica(), asyncio.timeout(30):
-        # Of two replicas each call reaches one; once it is up, some reach the new one, whose first send waits for the key.
+        # Of two replicas each call reaches one: some reach the new one, whose first send waits for the key.
         turns = 0
         while turns < 20 or not unwrapped:
             turns += 1
