@@ -1,6 +1,6 @@
 /** The messages of one room, as far as they are loaded: the newest, and where one has jumped to. */
 
-import type { AnyEvent, Api, Image, Message, OutboxEntry, SendAckFrame } from "@parley/client";
+import type { AnyEvent, Api, Image, Message, MyRoom, OutboxEntry, SendAckFrame } from "@parley/client";
 import { apply, echo, fromEvent, isMessageChange, newer } from "./message.ts";
 import { Reading } from "./reading.ts";
 import { Run } from "./run.ts";
@@ -26,6 +26,7 @@ export class Timeline extends Topic {
   /** Somewhere else in the room's history. */
   #elsewhere: Run | null = null;
   #busy = new Set<Direction>();
+  #beginning: Promise<void> | null = null;
   #opening: Promise<void> | null = null;
   #error: unknown = null;
   readonly #doubted = new Set<string>();
@@ -72,6 +73,17 @@ export class Timeline extends Topic {
   }
 
   // -- reading
+
+  /** The page where one begins, and the newest: what one had read lies further up, if more has come since than one page holds. */
+  async begin({ unread, read_seq }: Pick<MyRoom, "unread" | "read_seq">): Promise<void> {
+    if (this.run === null && unread > PAGE) {
+      this.#beginning ??= this.around(Math.max(1, read_seq)).finally(() => {
+        this.#beginning = null;
+      });
+      await this.#beginning;
+    }
+    await this.open();
+  }
 
   /** The newest page, unless it is there or on its way. */
   async open(): Promise<void> {

@@ -7,7 +7,7 @@ import { apply, fromEvent, isMessageChange } from "../../src/store/message.ts";
 import { Reading } from "../../src/store/reading.ts";
 import { Run } from "../../src/store/run.ts";
 import { Thread } from "../../src/store/thread.ts";
-import { Timeline } from "../../src/store/timeline.ts";
+import { Timeline, type TimelineApi } from "../../src/store/timeline.ts";
 import { ME, ModelRoom, ROOM } from "./model.ts";
 import { Slow } from "./slow.ts";
 
@@ -185,6 +185,32 @@ test("who opens a timeline while its first page is on its way waits for that one
   expect(timeline.messages).toHaveLength(1);
   await timeline.open();
   expect(page).toHaveBeenCalledTimes(1);
+});
+
+test("who has more to read than a page holds begins where he stopped, and the newest come after that", async () => {
+  const room = new ModelRoom();
+  for (let seq = 1; seq <= 120; seq += 1) room.say("ann", `text ${seq}`);
+  const asked: unknown[] = [];
+  const page: TimelineApi["messages"]["page"] = async (_, { limit, ...where } = {}) => {
+    asked.push(where);
+    return room.page(where);
+  };
+  const begun = async (unread: number): Promise<Timeline> => {
+    asked.length = 0;
+    const timeline = new Timeline(ROOM, ME, { messages: { page, get: () => Promise.reject(new Error()) } });
+    void timeline.begin({ unread, read_seq: 120 - unread });
+    await timeline.begin({ unread, read_seq: 120 - unread });
+    return timeline;
+  };
+  const far = await begun(100);
+  expect([asked, far.isPresent, far.get("m20")?.seq, far.live?.last?.seq]).toEqual([
+    [{ around: 20 }, {}],
+    false,
+    20,
+    120,
+  ]);
+  const near = await begun(50);
+  expect([asked, near.isPresent, near.messages.at(-1)?.seq]).toEqual([[{}], true, 120]);
 });
 
 test("a thread that is read while things happen says in the end what a fresh read says", async () => {
