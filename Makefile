@@ -64,7 +64,7 @@ test-browser: web/dist/index.html browser ## The web client in a browser, agains
 browser: node_modules/.package-lock.json
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" node web/tests/browser/harness/fetch.ts
 
-test-compose: env ## The integration tests against the suite in containers; BEFORE=COMMIT: half of them of that commit. Needs Docker
+test-compose: env node_modules/.package-lock.json ## The integration tests against the suite in containers; BEFORE=COMMIT: half of them of that commit. Needs Docker
 	@.venv/bin/python tests/compose/run.py $(if $(BEFORE),--before "$(BEFORE)")
 
 test-k8s: sync ## Do to a cluster what happens to clusters, in the middle of traffic: make test-k8s URL=http://ADDRESS [NEXT=TAG]
