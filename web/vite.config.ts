@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
+import { emoji } from "./tools/emoji.ts";
 import { lateStyles } from "./tools/late-styles.ts";
 import { precompress } from "./tools/precompress.ts";
 import { WORKER, worker } from "./tools/worker.ts";
@@ -31,7 +32,13 @@ function collect(id: string, modules: Modules): void {
 }
 
 export default defineConfig(({ mode }) => ({
-  plugins: [svelte({ compilerOptions: { runes: true, css: "external" } }), lateStyles(), worker(), precompress()],
+  plugins: [
+    svelte({ compilerOptions: { runes: true, css: "external" } }),
+    emoji(),
+    lateStyles(),
+    worker(),
+    precompress(),
+  ],
   resolve: {
     // The SDK as it is written, without a build of its own before.
     alias: { "@parley/client": fileURLToPath(new URL("../clients/typescript/src/index.ts", import.meta.url)) },

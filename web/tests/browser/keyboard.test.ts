@@ -181,7 +181,7 @@ test("everything that one does in a day is done by keys alone", async () => {
   await expect.poll(() => focused(visitor)).toMatch(/^Ben, /);
   await tabTo("React with an emoji");
   await press("Enter");
-  await focusOn(visitor, "Search emoji (in English)");
+  await focusOn(visitor, "Search emoji");
   await page.getByRole("dialog").getByRole("button", { name: "👍" }).waitFor();
   await press("ArrowDown", "Enter");
   await article(visitor, "marzipan").getByRole("button", { name: "👍, 1" }).waitFor();

@@ -29,3 +29,27 @@ test("who can read what is said in the reader's language", async () => {
   }
   await section.getByText("seine Mitglieder").waitFor();
 });
+
+test("emoji are called and found in the reader's language, and by English words too", async () => {
+  const anna = await person("Anna");
+  const { id } = await room(anna, [], { name: "Küche" });
+  const { page } = await visitAs(anna, `/rooms/${id}`, { locale: "de-DE" });
+  await page.getByRole("button", { name: "Emoji einfügen" }).click();
+  const panel = page.getByRole("dialog", { name: "Emoji wählen" });
+  for (const query of ["rakete", "rocket"]) {
+    await panel.getByRole("searchbox", { name: "Emoji suchen" }).fill(query);
+    await panel.getByRole("button", { name: "Rakete" }).waitFor();
+  }
+  await page.keyboard.press("Enter");
+  const field = page.getByRole("combobox", { name: "Nachricht an Küche" });
+  await expect.poll(() => field.inputValue()).toBe("🚀");
+  for (const begun of [" :träne", ":smile"]) {
+    await field.pressSequentially(begun);
+    await page.getByRole("option").first().waitFor();
+    await page.keyboard.press("Enter");
+    await page.getByRole("option").first().waitFor({ state: "detached" });
+  }
+  expect(await field.inputValue()).toMatch(/^🚀 \S+ 😄 $/u);
+  const loaded = await page.evaluate(() => performance.getEntriesByType("resource").map(({ name }) => name));
+  expect(loaded.filter(name => name.endsWith(".json"))).toEqual([expect.stringContaining("/assets/emoji-de-")]);
+});

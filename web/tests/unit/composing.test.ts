@@ -3,19 +3,23 @@
 import "fake-indexeddb/auto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { draft, forgetDrafts, keepDraft } from "../../src/lib/drafts.ts";
+import { useLanguage } from "../../src/lib/i18n.svelte.ts";
 import { Members } from "../../src/store/members.ts";
 import { find } from "../../src/views/timeline/emoji.ts";
 import { namesOf, textOf } from "../../src/views/timeline/filenames.ts";
+import { both } from "../../tools/emoji.ts";
 
 const LIST = createRequire(import.meta.url).resolve("emoji-picker-element-data/en/emojibase/data.json");
 
+const first = async (query: string) => (await find(query))[0]?.unicode;
+
 beforeEach(() => sessionStorage.clear());
+afterEach(() => useLanguage("en"));
 
 test("an emoji is found by what it is called before those of which the word is only said", async () => {
   vi.stubGlobal("fetch", async () => new Response(readFileSync(LIST), { headers: { ETag: '"1"' } }));
-  const first = async (query: string) => (await find(query))[0]?.unicode;
   expect(await first("rocket")).toBe("🚀");
   expect(await first("heart")).toBe("❤️");
   expect(await first("pizza")).toBe("🍕");
@@ -26,6 +30,21 @@ test("an emoji is found by what it is called before those of which the word is o
   const hearts = (await find("heart")).map(({ name }) => name);
   expect(hearts.indexOf("smiling face with hearts")).toBeLessThan(hearts.indexOf("winking face"));
   expect(hearts).toContain("winking face");
+});
+
+test("in German it is called so and found so, and by the English words as before; nothing else is loaded for it", async () => {
+  const asked: unknown[] = [];
+  vi.stubGlobal("fetch", async (address: unknown) => {
+    asked.push(address);
+    return new Response(both("de"), { headers: { ETag: '"1"' } });
+  });
+  await useLanguage("de");
+  expect((await find("rakete"))[0]).toMatchObject({ unicode: "🚀", name: "Rakete" });
+  expect(await first("Freudentr")).toBe("😂");
+  expect(await first("rocket")).toBe("🚀");
+  expect(await first("heart_ey")).toBe("😍");
+  expect(await first("smile")).toBe("😄");
+  expect(asked).toEqual(["/emoji-de.json"]);
 });
 
 test("a text that only says how files are called is told from one that somebody wrote", () => {

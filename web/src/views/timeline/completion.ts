@@ -16,7 +16,7 @@ export interface Completion {
 
 const MOST = 8;
 const NAME = /(?:^|[^\p{L}\p{N}_@./-])@([\p{L}\p{N}_.-]{0,32})$/u;
-const EMOJI = /(?:^|\s):([a-z0-9_+-]{2,20})$/i;
+const EMOJI = /(?:^|\s):([\p{L}\p{N}_+-]{2,20})$/u;
 
 /** `from`: where the beginning begins. Null if there is nothing to complete. */
 export async function completing(

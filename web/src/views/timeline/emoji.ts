@@ -1,7 +1,10 @@
 /** The emoji of the Unicode list, kept by the browser after the first time; nothing is fetched from any other host. */
 
 import Database from "emoji-picker-element/database.js";
-import address from "emoji-picker-element-data/en/emojibase/data.json?url";
+import german from "emoji-picker-element-data/de/cldr/data.json?url";
+import english from "emoji-picker-element-data/en/emojibase/data.json?url";
+import { language } from "../../lib/i18n.svelte.ts";
+import type { Language } from "../../lib/preferences.svelte.ts";
 
 export interface Emoji {
   unicode: string;
@@ -9,10 +12,15 @@ export interface Emoji {
   shortcodes: readonly string[];
 }
 
-let database: Database | null = null;
+/** Where the list is in each language; all but the English one have the English words too (tools/emoji.ts). */
+const LISTS: Record<Language, string> = { de: german, en: english };
+const opened = new Map<Language, Database>();
 
+/** The list of the reader's language, loaded when it is first asked for. */
 function open(): Database {
-  database ??= new Database({ dataSource: address, locale: "en" });
+  const locale = language();
+  const database = opened.get(locale) ?? new Database({ dataSource: LISTS[locale], locale });
+  opened.set(locale, database);
   return database;
 }
 
