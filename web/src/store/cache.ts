@@ -3,6 +3,7 @@
 import type { Me, Message, MyRoom, OutboxStorage, Resume, StoredEntry, User } from "@parley/client";
 import { MemoryOutbox } from "@parley/client";
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
+import type { KnownReceipts } from "./facts.ts";
 
 /** The newest messages of a room as they were after event `seq` of its stream. */
 export interface StoredWindow {
@@ -12,6 +13,8 @@ export interface StoredWindow {
   /** There are messages before the first one. */
   older: boolean;
   messages: Message[];
+  /** Who has them; undefined if that is not known of anybody. */
+  receipts?: KnownReceipts | undefined;
 }
 
 /** What one user last saw. */

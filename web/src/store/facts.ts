@@ -133,20 +133,25 @@ export interface Position {
   read: number;
 }
 
-interface RoomReceipts {
+/** What is known of a room, also at the next visit: positions only grow, so that others have at least that. */
+export interface KnownReceipts {
   positions: Map<string, Position>;
-  /** Who has come in this visit, by the seq of his joining: what was said before was not sent to him. */
+  /** Who has come since one looks, by the seq of his joining: what was said before was not sent to him. */
   since: Map<string, number>;
-  /** What is still told of these is late. */
-  gone: Set<string>;
   /** Seq of a message → to whom it was sent, of those who are still there; as far as that was asked for. */
   sentTo: Map<number, Set<string>>;
+}
+
+interface RoomReceipts extends KnownReceipts {
+  /** What is still told of these is late. */
+  gone: Set<string>;
+  /** Messages whose status was asked for in this visit. */
+  asked: Set<string>;
 }
 
 /** What others have of one's own messages. Positions only grow. */
 export class Receipts extends Topic {
   readonly #rooms = new Map<string, RoomReceipts>();
-  readonly #asked = new Set<string>();
 
   take({ room_id, user_id, delivered_seq, read_seq }: Omit<ReceiptFrame, "type">): void {
     if (this.#raise(room_id, user_id, delivered_seq, read_seq)) this.changed();
@@ -183,15 +188,15 @@ export class Receipts extends Topic {
   }
 
   /** Whether the message's status has not been asked for yet. */
-  wants(messageId: string): boolean {
-    return !this.#asked.has(messageId);
+  wants(roomId: string, messageId: string): boolean {
+    return this.#rooms.get(roomId)?.asked.has(messageId) !== true;
   }
 
   /** The answer to a question about one message. */
   status(roomId: string, messageId: string, seq: number, status: MessageStatus): void {
-    this.#asked.add(messageId);
-    if (status.recipients == null) return;
     const room = this.#room(roomId);
+    room.asked.add(messageId);
+    if (status.recipients == null) return;
     // Who has gone, or come again, since the answer was made is none of them any more.
     const people = status.recipients.filter(
       ({ user_id }) => !room.gone.has(user_id) && (room.since.get(user_id) ?? 0) <= seq,
@@ -201,6 +206,24 @@ export class Receipts extends Topic {
       if (state !== "sent") this.#raise(roomId, user_id, seq, state === "read" ? seq : 0);
     }
     this.changed();
+  }
+
+  /** For the next visit, of messages from that one on; undefined if there is nothing. */
+  known(roomId: string, from: number): KnownReceipts | undefined {
+    const room = this.#rooms.get(roomId);
+    if (room === undefined) return undefined;
+    const { positions, since } = room;
+    return { positions, since, sentTo: new Map([...room.sentTo].filter(([seq]) => seq >= from)) };
+  }
+
+  /** What the last visit knew, before anything of this one. */
+  recall(roomId: string, known: KnownReceipts): void {
+    Object.assign(this.#room(roomId), known);
+  }
+
+  /** Who has come and gone was missed: of whom something is known may be there no more. */
+  forget(roomId: string): void {
+    if (this.#rooms.delete(roomId)) this.changed();
   }
 
   #raise(roomId: string, userId: string, delivered: number, read: number): boolean {
@@ -218,7 +241,7 @@ export class Receipts extends Topic {
   #room(roomId: string): RoomReceipts {
     let room = this.#rooms.get(roomId);
     if (room === undefined) {
-      room = { positions: new Map(), since: new Map(), gone: new Set(), sentTo: new Map() };
+      room = { positions: new Map(), since: new Map(), gone: new Set(), sentTo: new Map(), asked: new Set() };
       this.#rooms.set(roomId, room);
     }
     return room;

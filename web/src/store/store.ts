@@ -103,7 +103,8 @@ export class Store {
     this.presences = new Presences(userId, client, api.presence);
     this.notifications = new Notifications(api);
     this.blocks = new Blocks(api.users);
-    for (const { room_id, messages, older } of windows) {
+    for (const { room_id, messages, older, receipts } of windows) {
+      if (receipts !== undefined) this.receipts.recall(room_id, receipts);
       this.#timelines.set(room_id, new Timeline(room_id, userId, api, new Run(messages, { older, newer: false })));
     }
     this.#listen();
@@ -121,8 +122,9 @@ export class Store {
         // Whose stream was not named in the resume goes on from its head, and what is kept of it may have holes.
         const standings = frame.streams;
         for (const [id, timeline] of this.#timelines) {
-          if (standings[`room:${id}`] === undefined && timeline.live !== null)
-            void timeline.resync(id === this.#shownRoom);
+          if (standings[`room:${id}`] !== undefined || timeline.live === null) continue;
+          this.receipts.forget(id);
+          void timeline.resync(id === this.#shownRoom);
         }
         this.presences.refresh();
         void quietly(() => this.blocks.load());
@@ -136,7 +138,10 @@ export class Store {
       client.on("presence", frame => this.presences.take(frame)),
       client.on("receipt", frame => {
         if (frame.user_id === this.me.id) this.#ownReading(frame.room_id, frame.read_seq);
-        else this.receipts.take(frame);
+        else {
+          this.receipts.take(frame);
+          this.touched(frame.room_id);
+        }
       }),
       client.on("sent", ({ entry, ack }) => {
         const media = (entry.media_ids ?? []).flatMap(id => this.uploads.get(id) ?? []);
@@ -214,10 +219,11 @@ export class Store {
   /** Asks how far others are with one's newest messages, until one is found that all have read. */
   async askStatus(roomId: string, messages: readonly { id: string; seq: number }[]): Promise<void> {
     for (const { id, seq } of messages) {
-      if (!this.receipts.wants(id)) continue;
+      if (!this.receipts.wants(roomId, id)) continue;
       try {
         const status = await this.client.api.messages.status(roomId, id);
         this.receipts.status(roomId, id, seq, status);
+        this.touched(roomId);
         if (status.read >= status.members) return;
       } catch {
         return;
@@ -347,6 +353,7 @@ export class Store {
     }
     this.#gone.add(roomId);
     this.#save();
+    this.receipts.forget(roomId);
     const members = this.#members.get(roomId);
     const work = [
       this.#timelines.get(roomId)?.resync(roomId === this.#shownRoom),
@@ -410,7 +417,9 @@ export class Store {
       const seq = positions.at[`room:${roomId}`];
       if (run == null || seq === undefined) continue;
       const messages = run.messages.slice(-KEPT);
-      windows.push({ room_id: roomId, epoch: positions.epoch, seq, older: run.older || run.length > KEPT, messages });
+      const older = run.older || run.length > KEPT;
+      const receipts = this.receipts.known(roomId, messages[0]?.seq ?? seq);
+      windows.push({ room_id: roomId, epoch: positions.epoch, seq, older, messages, receipts });
       this.#gone.delete(roomId);
     }
     const kept = {
@@ -425,7 +434,7 @@ export class Store {
     this.#gone.clear();
   }
 
-  /** Its messages were read: they are to be kept. */
+  /** Its messages were read, or how far others are with them: that is to be kept. */
   touched(roomId: string): void {
     this.#dirty.add(roomId);
     this.#save();

@@ -13,10 +13,13 @@ const kept = ({ page }: Visitor): Promise<unknown> => page.evaluate(() => naviga
 test("offline it is loaded again, shows what it had, and sends when the network is back", async () => {
   const [anna, ben] = [await person("Anna"), await person("Ben")];
   const kitchen = await room(anna, [ben]);
+  const { seq } = await say(anna, kitchen, "Is it long?");
+  await ben.client.api.sync.markRead(kitchen.id, seq);
   await say(ben, kitchen, "Before the tunnel");
   const a = await visitAs(anna, `/rooms/${kitchen.id}`, { troubled: true });
   const { page, context } = a;
   await article(a, "Before the tunnel").waitFor();
+  await article(a, "Is it long?").getByText("Read", { exact: true }).waitFor({ state: "attached" });
   await kept(a);
   // What one has seen is written down after a moment.
   await page.waitForTimeout(1_500);
@@ -25,6 +28,7 @@ test("offline it is loaded again, shows what it had, and sends when the network 
   await page.reload();
   await article(a, "Before the tunnel").waitFor();
   await page.getByRole("button", { name: /No connection|Connecting/ }).waitFor();
+  await article(a, "Is it long?").getByText("Read", { exact: true }).waitFor({ state: "attached" });
   const field = page.getByRole("combobox", { name: "Message to Kitchen" });
   await field.fill("From the tunnel");
   await field.press("Enter");
@@ -43,7 +47,7 @@ test("offline it is loaded again, shows what it had, and sends when the network 
     .poll(async () => (await ben.client.api.messages.page(kitchen.id)).items.map(({ body }) => body), {
       timeout: 40_000,
     })
-    .toEqual(["Before the tunnel", "From the tunnel"]);
+    .toEqual(["Is it long?", "Before the tunnel", "From the tunnel"]);
   await page.getByRole("button", { name: /^Connected/ }).waitFor();
 });
 

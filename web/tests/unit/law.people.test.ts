@@ -267,7 +267,7 @@ test("what one is told of, and what of it is read, is in the end what a fresh re
 
 test("how far others are with a message is what a fresh read says, whoever came or went since", async () => {
   await fc.assert(
-    fc.property(steps("ask"), fc.array(fc.nat(PEOPLE.length - 1), { maxLength: 3 }), (all, firstly) => {
+    fc.property(steps("ask", "reload"), fc.array(fc.nat(PEOPLE.length - 1), { maxLength: 3 }), (all, firstly) => {
       // The sender is in none of it. Everybody's interval, and position.
       let seq = 10;
       const from = new Map<string, number>();
@@ -280,7 +280,7 @@ test("how far others are with a message is what a fresh read says, whoever came 
         });
       };
       for (const number of firstly) open(PEOPLE[number] ?? "");
-      const receipts = new Receipts();
+      let receipts = new Receipts();
       const sent: { id: string; seq: number }[] = [];
       const say = () => {
         seq += 1;
@@ -301,15 +301,32 @@ test("how far others are with a message is what a fresh read says, whoever came 
       };
       // Frames may come late, and out of their order with what is asked; events come in theirs.
       const frames: (() => void)[] = [];
+      // The answer, too, may be overtaken.
+      const ask = () => {
+        for (const message of sent) {
+          const answer = status(message.seq);
+          frames.push(() => receipts.status(ROOM, message.id, message.seq, answer));
+        }
+      };
       for (const one of all) {
         if (one.step === "deliver") frames.shift()?.();
         else if (one.step === "answer") say();
-        else if (one.step === "ask") {
-          // The answer, too, may be overtaken.
-          for (const message of sent) {
-            const answer = status(message.seq);
-            frames.push(() => receipts.status(ROOM, message.id, message.seq, answer));
+        else if (one.step !== "change") {
+          if (one.step === "reload") {
+            // What was on its way is lost with the page. What it showed is shown still, and is true.
+            frames.length = 0;
+            const shown = () => sent.map(message => receipts.of(ROOM, message.seq, ME, from.size));
+            const before = shown();
+            const known = structuredClone(receipts.known(ROOM, 0));
+            receipts = new Receipts();
+            if (known !== undefined) receipts.recall(ROOM, known);
+            expect(shown()).toEqual(before);
+            for (const [number, { seq: of }] of sent.entries()) {
+              expect(before[number]?.delivered).toBeLessThanOrEqual(status(of).delivered);
+              expect(before[number]?.read).toBeLessThanOrEqual(status(of).read);
+            }
           }
+          ask();
         } else {
           const user_id = PEOPLE[one.who] ?? "";
           const known = at.get(user_id);

@@ -1,9 +1,12 @@
 /** What becomes of what is shown of a room when one comes into it, goes, and comes again. */
 
 import "fake-indexeddb/auto";
+import type { Client } from "@parley/client";
 import { expect, test, vi } from "vitest";
+import { Cache, type Remembered } from "../../src/store/cache.ts";
+import { Store } from "../../src/store/store.ts";
 import { ME, ModelRoom, ROOM } from "./model.ts";
-import { myRoom, signedIn } from "./stub.ts";
+import { myRoom, StubClient, signedIn } from "./stub.ts";
 
 const USER = `user:${ME}`;
 const joined = { kind: "room.joined", at: "", actor_id: ME, room_id: ROOM, from_seq: 2 };
@@ -65,4 +68,28 @@ test("who has left is not waited for, and who has come later was sent nothing be
   told(3, "member.left", "ben");
   expect(of()).toEqual({ all: 1, delivered: 1, read: 1 });
   store.close();
+});
+
+test("what others have is known at the next visit too, until who came and went was missed", async () => {
+  const model = new ModelRoom();
+  model.say(ME, "To ann and ben");
+  const cache = await Cache.open("two-visits");
+  await cache.begin(ME);
+  const begin = (remembered: Remembered) => {
+    const client = new StubClient(model);
+    return { client, store: new Store(client as unknown as Client, cache, remembered) };
+  };
+  const of = (store: Store) => store.receipts.of(ROOM, 1, ME, 2);
+  const first = begin({ userId: ME, me: null, rooms: [], users: [], windows: [], positions: null });
+  await first.store.timeline(ROOM).open();
+  first.client.emit("receipt", { room_id: ROOM, user_id: "ann", delivered_seq: 1, read_seq: 1 });
+  first.store.close();
+
+  const { client, store } = begin((await cache.last()) as Remembered);
+  expect(of(store)).toEqual({ all: 2, delivered: 1, read: 1 });
+  // Its `ready` does not name the room's stream.
+  client.ready(myRoom(model));
+  expect(of(store)).toEqual({ all: 2, delivered: 0, read: 0 });
+  store.close();
+  cache.close();
 });
