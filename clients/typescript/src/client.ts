@@ -154,7 +154,7 @@ export class Client {
     return me;
   }
 
-  /** After a reload: whether somebody is signed in already. Throws ParleyError `unreachable` if nobody knows. */
+  /** After a reload: whether somebody is signed in already. Throws ParleyError if the server does not say: `unreachable`, … */
   restore(): Promise<boolean> {
     return this.session.restore();
   }

@@ -8,6 +8,8 @@ import type { TokenAnswer } from "./protocol.ts";
 
 /** A token is renewed so long before it expires. */
 const EARLY_MS = 30_000;
+/** The refresh token is no good; there is none. */
+const NOBODY: readonly number[] = [401, 422];
 
 /** `expires_at`: of the access token, in milliseconds since 1970 by this machine's clock. */
 export interface Tokens {
@@ -86,13 +88,13 @@ export class Session {
     await this.#take(await this.#http.json("POST", "/auth/token", { body: form }));
   }
 
-  /** Whether somebody is signed in already: by the cookie, or by what the store holds. Throws ParleyError `unreachable`. */
+  /** Whether somebody is signed in already: by the cookie, or by what the store holds. Throws ParleyError if the server does not say. */
   async restore(): Promise<boolean> {
     try {
       await this.token();
       return true;
     } catch (error) {
-      if (error instanceof ParleyError && error.status >= 400 && error.status < 500) return false;
+      if (error instanceof ParleyError && NOBODY.includes(error.status)) return false;
       throw error;
     }
   }

@@ -5,6 +5,7 @@ import { getContext, setContext } from "svelte";
 import type { Cache, Remembered } from "../store/cache.ts";
 import { Store } from "../store/store.ts";
 import { forgetDrafts } from "./drafts.ts";
+import { isNobody, noted, noteNobody, noteSignIn } from "./signin.ts";
 
 export type Session =
   /** Nobody knows yet. */
@@ -29,14 +30,20 @@ export class App {
   async start(): Promise<void> {
     const last = await this.#cache.last();
     let client = this.#client(last);
+    // Whose rooms are kept has signed in, whatever is noted.
+    if (last === null && isNobody()) return this.#leave(client, null);
     if (last !== null) {
       this.#enter(client, last);
       // What is unsent is shown, and what one writes is kept, also while nobody can say who one is.
       void client.outbox.start(last.userId);
     }
     try {
-      const signedIn = await client.restore();
-      if (!signedIn) return this.#leave(client, null);
+      const before = noted();
+      if (!(await client.restore())) {
+        noteNobody(before);
+        return this.#leave(client, null);
+      }
+      noteSignIn();
       if (client.session.userId !== last?.userId) {
         if (last !== null) {
           // Somebody else by now: what waits in that outbox is not his.
@@ -50,7 +57,7 @@ export class App {
       if (!(error instanceof ParleyError)) throw error;
       if (last === null) {
         // Nothing was kept: the form to sign in says what is wrong, when one tries.
-        this.#leave(client, error);
+        this.#leave(client, error.code === "unreachable" ? error : null);
         return;
       }
     }
@@ -60,14 +67,14 @@ export class App {
   /** Throws ParleyError `bad_credentials`, `rate_limited`, `unreachable`. */
   async signIn(username: string, password: string): Promise<void> {
     const client = this.#client(null);
-    await client.login(username, password);
+    await this.#signIn(() => client.login(username, password));
     await this.#enterAs(client);
   }
 
   /** A new account, signed in. Throws ParleyError `username_taken`, `weak_password`, `bad_invite`, … */
   async register(registration: Registration): Promise<void> {
     const client = this.#client(null);
-    await client.register(registration);
+    await this.#signIn(() => client.register(registration));
     await this.#enterAs(client);
   }
 
@@ -75,9 +82,18 @@ export class App {
   async signOut(): Promise<void> {
     if (this.session.name !== "in") return;
     const { client } = this.session;
+    const before = noted();
     await client.logout();
+    noteNobody(before);
     this.#leave(client, null);
     forgetDrafts();
+  }
+
+  /** Noted before, since a page may go in the middle of it, and after, since another tab may have asked in the middle of it. */
+  async #signIn(work: () => Promise<unknown>): Promise<void> {
+    noteSignIn();
+    await work();
+    noteSignIn();
   }
 
   #client(last: Remembered | null): Client {

@@ -66,6 +66,53 @@ test("a reload keeps one signed in, and signing out forgets", async () => {
   expect(names).toBe("");
 });
 
+test("the server is asked once who is signed in, and not for nobody again", async () => {
+  const somebody = await person("Nora");
+  // It goes to the form when it has been told.
+  const { page, context } = await visit("/");
+  await page.waitForURL(/signin/);
+  let asked = 0;
+  context.on("request", request => {
+    if (request.url().endsWith("/auth/refresh")) asked += 1;
+  });
+  const form = page.getByRole("heading", { name: "Sign in" });
+  await page.goto("/");
+  await page.waitForURL(/signin/);
+  expect(asked).toBe(0);
+
+  // Signed in in another tab, this one is as well.
+  const other = await context.newPage();
+  await other.goto("/signin?next=/settings/sessions");
+  await other.getByLabel("Username").fill(somebody.username);
+  await other.getByLabel("Passphrase", { exact: true }).fill(somebody.password);
+  await other.getByRole("button", { name: "Sign in" }).click();
+  await other.getByText("This one").waitFor();
+  expect(asked).toBe(0);
+  await page.goto("/settings/sessions");
+  await page.getByText("This one").waitFor();
+  expect(asked).toBe(1);
+
+  // An older page has noted nothing, or what is noted is old; storage is gone, and the cookie is not.
+  // What one has seen is written down after a moment.
+  await page.waitForTimeout(1_500);
+  for (const left of ["parley.signin", "nobody", ""]) {
+    await page.evaluate(note => {
+      if (note === "nobody") localStorage.setItem("parley.signin", note);
+      else if (note) localStorage.removeItem(note);
+      else localStorage.clear();
+    }, left);
+    await page.reload();
+    await page.getByText("This one").waitFor();
+  }
+  expect(asked).toBe(4);
+  await page.getByRole("button", { name: "Sign out here" }).click();
+  await form.waitFor();
+  await other.waitForURL(/signin/);
+  await page.goto("/");
+  await page.waitForURL(/signin/);
+  expect(asked).toBe(4);
+});
+
 test("a session that is ended elsewhere says so, and one signs in again where one was", async () => {
   const somebody = await person("Ella");
   const visitor = await visitAs(somebody, "/settings/appearance", { troubled: true });

@@ -161,6 +161,14 @@ describe("with cookies", () => {
     expect(most).toBe(1);
   });
 
+  test("that nobody is signed in is what the server says, and not that it says nothing of it", async () => {
+    const restore = (status: number, code: string) =>
+      new Server().client({ cookies: true, fetch: async () => problem(status, code) }).restore();
+    expect(await restore(422, "invalid")).toBe(false);
+    expect(await restore(401, "bad_token")).toBe(false);
+    expect((await refused(restore(429, "rate_limited"))).code).toBe("rate_limited");
+  });
+
   test("a page that cannot reach the server does not take that for being signed out", async () => {
     const client = new Server().client({ cookies: true, fetch: () => Promise.reject(new TypeError("failed")) });
     const error = await refused(client.restore());
