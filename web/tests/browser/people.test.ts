@@ -106,6 +106,41 @@ test("a blocked person is not heard, here or in private, until one unblocks him"
   await expect.poll(async () => (await ben.client.api.messages.page(direct.id)).items.at(-1)?.body).toBe("Well?");
 });
 
+test("what a blocked person has written is folded wherever else it stands", async () => {
+  const [anna, ben] = [await person("Anna"), await person("Ben")];
+  const kitchen = await room(anna, [ben]);
+  const pinned = await say(ben, kitchen, `Marzipan for @${anna.username}`);
+  await anna.client.api.messages.pin(kitchen.id, pinned.id);
+  await say(anna, kitchen, "No marzipan here");
+  const found = async () => (await anna.client.api.search.messages({ q: "marzipan" })).items.length;
+  await expect.poll(found, { timeout: 20_000 }).toBe(2);
+  await expect.poll(async () => (await anna.client.api.notifications.list()).items.length).toBe(1);
+  await anna.client.api.users.block(ben.id);
+  const a = await visitAs(anna, `/rooms/${kitchen.id}`);
+  const { page } = a;
+
+  async function unfold(text: RegExp, where = page.getByRole("main")): Promise<void> {
+    const folded = where.getByText("A message of somebody whom you have blocked.");
+    await folded.waitFor();
+    expect(await where.getByText(text).count()).toBe(0);
+    await a.accessible();
+    await where.getByRole("button", { name: "Show", exact: true }).click();
+    await where.getByText(text).first().waitFor();
+    expect(await folded.count()).toBe(0);
+  }
+
+  await article(a, "No marzipan").waitFor();
+  await page.getByRole("button", { name: "About this room" }).click();
+  const panel = page.getByRole("complementary");
+  await panel.getByRole("tab", { name: "Pinned" }).click();
+  await unfold(/Marzipan for/, panel);
+  await page.goto("/search?q=marzipan");
+  await page.getByText("2 messages", { exact: true }).waitFor();
+  await unfold(/Marzipan for/);
+  await page.goto("/notifications");
+  await unfold(/Ben mentioned you/);
+});
+
 test("a name leads to who it is and what one can do, by pointer and by keys", async () => {
   const [anna, ben, cleo] = [await person("Anna"), await person("Ben"), await person("Cleo")];
   const kitchen = await room(anna, [ben, cleo]);
