@@ -34,6 +34,14 @@ export class People extends Topic {
     return this.#known.get(id);
   }
 
+  /** They will be shown: asked for without waiting for others. */
+  expect(ids: readonly string[]): void {
+    for (const id of ids) if (!this.#asked.has(id)) this.#want(id);
+    if (this.#wanted.size === 0) return;
+    clearTimeout(this.#timer);
+    void this.#ask();
+  }
+
   /** Resolves when as many of them as can be are known. */
   async learn(ids: readonly string[]): Promise<void> {
     const unknown = ids.filter(id => !this.#known.has(id));

@@ -21,7 +21,7 @@ import { People } from "./people.ts";
 import { RoomList } from "./rooms.ts";
 import { Run } from "./run.ts";
 import { Thread } from "./thread.ts";
-import { Timeline } from "./timeline.ts";
+import { Timeline, type TimelineApi } from "./timeline.ts";
 import { Topic } from "./topic.ts";
 
 const SAVE_MS = 1_000;
@@ -79,6 +79,7 @@ export class Store {
   readonly echoes = new Map<string, string>();
   hooks: StoreHooks = {};
   readonly #cache: Cache;
+  readonly #pages: TimelineApi;
   /** The most recently opened last. */
   readonly #timelines = new Map<string, Timeline>();
   readonly #members = new Map<string, Members>();
@@ -103,9 +104,23 @@ export class Store {
     this.presences = new Presences(userId, client, api.presence);
     this.notifications = new Notifications(api);
     this.blocks = new Blocks(api.users);
+    this.#pages = {
+      messages: {
+        get: api.messages.get,
+        // Who has written them is asked for now, not when they are drawn: so the names come nearly with them.
+        page: async (roomId, where) => {
+          const page = await api.messages.page(roomId, where);
+          this.people.expect(page.items.map(({ sender_id }) => sender_id));
+          return page;
+        },
+      },
+    };
     for (const { room_id, messages, older, receipts } of windows) {
       if (receipts !== undefined) this.receipts.recall(room_id, receipts);
-      this.#timelines.set(room_id, new Timeline(room_id, userId, api, new Run(messages, { older, newer: false })));
+      this.#timelines.set(
+        room_id,
+        new Timeline(room_id, userId, this.#pages, new Run(messages, { older, newer: false })),
+      );
     }
     this.#listen();
   }
@@ -161,7 +176,7 @@ export class Store {
 
   /** The messages of a room; `open` it to have them read. */
   timeline(roomId: string): Timeline {
-    const found = this.#timelines.get(roomId) ?? new Timeline(roomId, this.me.id, this.client.api);
+    const found = this.#timelines.get(roomId) ?? new Timeline(roomId, this.me.id, this.#pages);
     this.#timelines.delete(roomId);
     this.#timelines.set(roomId, found);
     for (const [id, old] of this.#timelines) {

@@ -9,6 +9,7 @@ import { ME, ModelRoom, ROOM } from "./model.ts";
 import { myRoom, StubClient, signedIn } from "./stub.ts";
 
 const USER = `user:${ME}`;
+const NOTHING: Remembered = { userId: ME, me: null, rooms: [], users: [], windows: [], positions: null };
 const joined = { kind: "room.joined", at: "", actor_id: ME, room_id: ROOM, from_seq: 2 };
 
 test("who looks at a room while he joins it sees what is said from then on", async () => {
@@ -31,6 +32,22 @@ test("who looks at a room while he joins it sees what is said from then on", asy
   client.tell();
   expect(timeline.messages.at(-1)?.body).toBe("And again");
   expect([store.timeline(ROOM), store.members(ROOM)]).toEqual([timeline, members]);
+  store.close();
+});
+
+test("who has written what is asked for as soon as it is there, and it does not wait for the names", async () => {
+  const model = new ModelRoom();
+  for (const sender of ["ann", "ben", "ann"]) model.say(sender, "Hello");
+  const client = new StubClient(model);
+  const asked: string[][] = [];
+  const byIds = (ids: string[]) => new Promise(() => asked.push(ids));
+  const { api } = client;
+  vi.spyOn(client, "api", "get").mockReturnValue({ ...api, users: { ...api.users, byIds } } as never);
+  const cache = await Cache.open("names");
+  const store = new Store(client as unknown as Client, cache, NOTHING);
+  await store.timeline(ROOM).open();
+  expect(store.timeline(ROOM).messages).toHaveLength(3);
+  expect(asked).toEqual([["ann", "ben"]]);
   store.close();
 });
 
@@ -80,7 +97,7 @@ test("what others have is known at the next visit too, until who came and went w
     return { client, store: new Store(client as unknown as Client, cache, remembered) };
   };
   const of = (store: Store) => store.receipts.of(ROOM, 1, ME, 2);
-  const first = begin({ userId: ME, me: null, rooms: [], users: [], windows: [], positions: null });
+  const first = begin(NOTHING);
   await first.store.timeline(ROOM).open();
   first.client.emit("receipt", { room_id: ROOM, user_id: "ann", delivered_seq: 1, read_seq: 1 });
   first.store.close();
