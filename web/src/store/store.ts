@@ -377,6 +377,7 @@ export class Store {
     ];
     if (this.#thread?.roomId === roomId) work.push(this.#thread.load());
     await Promise.all(work);
+    this.touched(roomId);
   }
 
   #leave(roomId: string, deleted = false): void {
@@ -428,9 +429,10 @@ export class Store {
     if (positions === null) return;
     const windows: StoredWindow[] = [];
     for (const roomId of this.#dirty) {
-      const run = this.#timelines.get(roomId)?.live;
+      const timeline = this.#timelines.get(roomId);
+      const run = timeline?.live;
       const seq = positions.at[`room:${roomId}`];
-      if (run == null || seq === undefined) continue;
+      if (run == null || seq === undefined || !timeline?.isWhole) continue;
       const messages = run.messages.slice(-KEPT);
       const older = run.older || run.length > KEPT;
       const receipts = this.receipts.known(roomId, messages[0]?.seq ?? seq);

@@ -9,6 +9,8 @@ import { Topic } from "./topic.ts";
 const PAGE = 50;
 /** A reply count that may be wrong is read again after so long. */
 const AGAIN_MS = 1_000;
+/** What could not be read when too much was missed is tried again after so long, on average. */
+const RESYNC_MS = 5_000;
 
 export type Direction = "first" | "older" | "newer" | "jump";
 
@@ -31,6 +33,9 @@ export class Timeline extends Topic {
   #error: unknown = null;
   readonly #doubted = new Set<string>();
   #again: ReturnType<typeof setTimeout> | undefined;
+  #isWhole = true;
+  #isClosed = false;
+  #resyncing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(roomId: string, me: string, api: TimelineApi, live: Run | null = null, reading = new Reading()) {
     super();
@@ -52,6 +57,11 @@ export class Timeline extends Topic {
 
   get messages(): readonly Message[] {
     return this.run?.messages ?? [];
+  }
+
+  /** Without a hole, as far as is known: only then is it kept for the next visit. */
+  get isWhole(): boolean {
+    return this.#isWhole;
   }
 
   /** It shows the newest messages, and new ones as they come. */
@@ -142,8 +152,10 @@ export class Timeline extends Topic {
     await this.open();
   }
 
-  /** Too much was missed: what is here is no longer known to be whole. Reads it again if it is looked at. */
+  /** Too much was missed: what is here is no longer known to be whole. Reads it again if it is looked at, until that goes well. */
   async resync(lookedAt: boolean): Promise<void> {
+    clearTimeout(this.#resyncing);
+    this.#isWhole = !lookedAt;
     if (!lookedAt) {
       this.#live = this.#elsewhere = null;
       this.changed();
@@ -153,7 +165,11 @@ export class Timeline extends Topic {
     await this.#load("first", {}, (page, more) => {
       this.#live = new Run(page, { older: more, newer: false });
       this.#elsewhere = null;
+      this.#isWhole = true;
     });
+    if (this.#isWhole || this.#isClosed) return;
+    clearTimeout(this.#resyncing);
+    this.#resyncing = setTimeout(() => void this.resync(true), RESYNC_MS * (0.5 + Math.random()));
   }
 
   /** Keeps the newest only, where nobody looks further up. */
@@ -178,7 +194,9 @@ export class Timeline extends Topic {
   }
 
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#again);
+    clearTimeout(this.#resyncing);
   }
 
   // -- events

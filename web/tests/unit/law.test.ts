@@ -187,6 +187,28 @@ test("who opens a timeline while its first page is on its way waits for that one
   expect(page).toHaveBeenCalledTimes(1);
 });
 
+test("what could not be read anew when too much was missed is tried again, and is not whole until then", async () => {
+  const room = new ModelRoom();
+  room.say("ann", "before");
+  let fails = false;
+  const page = vi.fn(async () => (fails ? Promise.reject(new Error("away")) : room.page({})));
+  const timeline = new Timeline(ROOM, ME, { messages: { page, get: () => Promise.reject(new Error()) } });
+  await timeline.open();
+  room.say("ann", "missed");
+  fails = true;
+  await timeline.resync(true);
+  expect([timeline.isWhole, timeline.messages.length]).toEqual([false, 1]);
+  fails = false;
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect([timeline.isWhole, timeline.messages.length]).toEqual([true, 2]);
+  fails = true;
+  await timeline.resync(true);
+  timeline.close();
+  page.mockClear();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(page).not.toHaveBeenCalled();
+});
+
 test("who has more to read than a page holds begins where he stopped, and the newest come after that", async () => {
   const room = new ModelRoom();
   for (let seq = 1; seq <= 120; seq += 1) room.say("ann", `text ${seq}`);

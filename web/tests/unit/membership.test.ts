@@ -110,3 +110,34 @@ test("what others have is known at the next visit too, until who came and went w
   store.close();
   cache.close();
 });
+
+test("messages with a hole among them are not kept for the next visit", async () => {
+  const model = new ModelRoom();
+  model.say("ann", "Before");
+  const cache = await Cache.open("holes");
+  await cache.begin(ME);
+  const client = new StubClient(model);
+  const { api } = client;
+  let fails = false;
+  const page = (...of: Parameters<typeof api.messages.page>) =>
+    fails ? Promise.reject(new Error("away")) : api.messages.page(...of);
+  vi.spyOn(client, "api", "get").mockReturnValue({ ...api, messages: { ...api.messages, page } } as never);
+  const store = new Store(client as unknown as Client, cache, NOTHING);
+  client.ready(myRoom(model));
+  store.show(ROOM);
+  await store.timeline(ROOM).open();
+  store.touched(ROOM);
+  const kept = async () => {
+    store.saveNow();
+    return (await cache.last())?.windows.map(({ messages }) => messages.length);
+  };
+  expect(await kept()).toEqual([1]);
+  model.say("ann", "Missed");
+  fails = true;
+  client.emit("resync", { stream: `room:${ROOM}` });
+  await expect.poll(() => store.timeline(ROOM).isWhole).toBe(false);
+  store.touched(ROOM);
+  expect(await kept()).toEqual([]);
+  store.close();
+  cache.close();
+});
