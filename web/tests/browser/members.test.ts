@@ -153,6 +153,28 @@ test("a role opens what belongs to it, at once, and who is removed or leaves is 
   await b.keep("members-menu");
   await b.page.keyboard.press("Escape");
 
+  // Who is owner besides another one may step down; who is the only one is told what has to come before.
+  const ownRole = (visitor: Visitor) => panel(visitor).getByRole("button", { name: "Change your role" });
+  await ownRole(a).click();
+  await a.page.getByRole("menuitem", { name: "Become moderator …" }).click();
+  const asked = a.page.getByRole("dialog", { name: "Give up being owner of Kitchen?" });
+  await asked.getByText("Only another owner can make you owner again.").waitFor();
+  await a.accessible();
+  await a.keep("step-down");
+  await asked.getByRole("button", { name: "Give up being owner" }).click();
+  await member(b, anna).getByText("Moderator").waitFor();
+  await ownRole(a).waitFor({ state: "detached" });
+  await ownRole(b).click();
+  await b.page.getByRole("menuitem", { name: "Become member …" }).click();
+  const told = b.page.getByRole("dialog", { name: "Give up being owner of Kitchen?" });
+  await told.getByText("You are its last owner. Make somebody else owner first.").waitFor();
+  await b.accessible();
+  await b.keep("step-down-last-owner");
+  await b.page.keyboard.press("Escape");
+  await choose(b, anna, "Make owner");
+  await member(b, anna).getByText("Owner").waitFor();
+  await ownRole(a).waitFor();
+
   // Removed: he learns of it, the others see it, and he may come back into a public room.
   await choose(b, cleo, "Remove …");
   await b.page.getByRole("dialog").getByLabel("Reason (may be left empty)").fill("A mistake");
