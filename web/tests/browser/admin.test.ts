@@ -33,6 +33,25 @@ test("every section fits a phone and a wide screen, in both languages", async ()
   }
 });
 
+test("a name is not broken in the middle of a word where a table has room for it", async () => {
+  const [boss, somebody] = [await admin(), await person("Alexandrina Featherstonehaugh")];
+  for (const locale of ["en-GB", "de-DE"]) {
+    const visitor = await visitAs(boss, "/admin/users", { locale });
+    const row = visitor.page.getByRole("row").filter({ hasText: `@${somebody.username}` });
+    const lines = await row.getByText("Featherstonehaugh").evaluate(({ firstChild: name }) => {
+      const range = document.createRange();
+      range.setStart(name as Text, "Alexandrina ".length);
+      range.setEndAfter(name as Text);
+      return range.getClientRects().length;
+    });
+    expect(lines).toBe(1);
+    const [frame, table] = await visitor.page
+      .getByRole("table")
+      .evaluate(table => [(table.parentElement as HTMLElement).clientWidth, table.scrollWidth]);
+    expect(table).toBeLessThanOrEqual(frame as number);
+  }
+});
+
 test("an account gets an office, is disabled, and is let in again", async () => {
   const [boss, somebody] = [await admin(), await person("Candidate")];
   const visitor = await visitAs(boss, "/admin/users");
