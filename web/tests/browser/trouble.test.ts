@@ -261,6 +261,27 @@ test("a page of an old build comes to the new one by itself, with what was typed
   expect(await field.inputValue()).toBe("Half a sentence");
 });
 
+test("a part that was lost on its way is there at the next try", async () => {
+  const anna = await person("Anna");
+  const kitchen = await room(anna);
+  const a = await visitAs(anna, `/rooms/${kitchen.id}`, { troubled: true, serviceWorkers: "block" });
+  const { page } = a;
+  const field = page.getByRole("combobox", { name: "Message to Kitchen" });
+  await field.fill("Half a sentence");
+  await connected(a).waitFor();
+  // Nobody answers, neither with that part nor to whoever asks whether there is another build.
+  await page.route(/\/assets\/SettingsPage|:\d+\/$/, route => route.abort());
+  await page.getByRole("navigation").getByRole("button", { name: "Settings", exact: true }).click();
+  await page.getByText("This part could not be loaded").waitFor();
+  await a.keep("part-lost");
+  await page.unrouteAll();
+  // A browser that remembers what has failed does not ask for it again: there the page is loaded anew, and is where one was.
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByRole("main").getByRole("heading", { name: "Settings" }).waitFor();
+  await page.goBack();
+  expect(await field.inputValue()).toBe("Half a sentence");
+});
+
 test("before the app is there, one sees that it is coming", async () => {
   const a = await visit("about:blank", { serviceWorkers: "block" });
   const { page } = a;

@@ -1,7 +1,7 @@
 /** What a first visit has to load before there is anything to see is small; the rest comes when it is needed. */
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -57,6 +57,12 @@ test("Markdown, emoji and the areas that few people see are not part of it", () 
   for (const later of ["markdown.ts", "emoji.ts", "AdminPage", "SettingsPage", "de.json"])
     expect(first).not.toContain(later);
   expect(Object.keys(manifest).filter(name => name.endsWith("timeline/markdown.ts"))).toHaveLength(1);
+});
+
+test("no part waits for a style of its own, which would be missing for good once it has failed", () => {
+  const styles = readdirSync(join(out, "assets")).filter(name => name.endsWith(".css"));
+  expect(styles).toHaveLength(1);
+  expect(readFileSync(join(out, "index.html"), "utf8")).toContain(`/assets/${styles[0]}`);
 });
 
 test("the page has nothing inline, as its policy demands", () => {
