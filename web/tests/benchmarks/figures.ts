@@ -7,7 +7,7 @@ export interface Figures {
   room: number;
   long: number;
   minutes: number;
-  /** From the click to the frame that shows the newest message, in ms. first and unread: nothing of the room was loaded before, and it was read or not. */
+  /** From the click to the frame that shows the newest message, in ms. first: nothing of the room was loaded. unread: nor read. */
   click: { first: number[]; unread: number[]; again: number[] };
   /** From the key to the message in the page, and to the frame that shows it, in ms. */
   own: { drawn: number[]; painted: number[] };

@@ -200,10 +200,7 @@ test("scrolling through a long room", async () => {
   const long = await filled(owner, others, LONG, "Long room");
   const visitor = await visitAs(owner, `/rooms/${long.id}`);
   const { page } = visitor;
-  await page
-    .getByRole("article")
-    .filter({ hasText: `Unread ${TURNS - 1}` })
-    .waitFor();
+  await page.getByRole("article").filter({ hasText: SEEN }).waitFor();
   await page.waitForTimeout(2_000);
   const loading = await scroll(visitor, true);
   await note({ long: LONG, frames: { loaded: [], loading } });
@@ -219,10 +216,7 @@ test("memory while others talk", async () => {
   const busy = await filled(owner, others, 100, "Busy room");
   const visitor = await visitAs(owner, `/rooms/${busy.id}`);
   const { page, context } = visitor;
-  await page
-    .getByRole("article")
-    .filter({ hasText: `Unread ${TURNS - 1}` })
-    .waitFor();
+  await page.getByRole("article").filter({ hasText: SEEN }).waitFor();
   const devtools = await context.newCDPSession(page);
   await devtools.send("Performance.enable");
   const memory: { at: number; heap: number; nodes: number; messages: number }[] = [];
