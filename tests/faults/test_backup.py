@@ -18,6 +18,7 @@ import pytest
 
 from parley_client import Client, Event, Resync
 from parley_client.models import Room
+from parley_local.backup import switched
 from tests.conftest import GENEROUS, Suite, _belongs
 from tests.faults.verified import verified
 from tests.pictures import png
@@ -218,6 +219,12 @@ async def test_what_was_acknowledged_before_the_moment_is_there_and_clients_resy
 
 
 async def test_a_home_that_is_there_is_not_restored_over(doomed: Suite, tmp_path: Path) -> None:
+    connection = await asyncpg.connect(doomed.run_json()["urls"]["postgres"])
+    for _ in range(10):
+        ended = await switched(doomed.run_json()["urls"]["postgres"])
+        current = await connection.fetchval("SELECT pg_walfile_name(pg_current_wal_lsn())")
+        assert ended < current, "a backup would wait for it, since nobody has written after the last one"
+    await connection.close()
     into = tmp_path / "backup"
     once = await asyncio.to_thread(
         subprocess.run, [TOOL, "backup", into], env=doomed.environment, capture_output=True, text=True, check=False

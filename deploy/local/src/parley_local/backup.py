@@ -181,7 +181,7 @@ class Backup:
 
     def _until_received(self, folder: Path) -> None:
         """All that is committed now is in the set."""
-        segment = anyio.run(_switched, self._running.postgres_url)
+        segment = anyio.run(switched, self._running.postgres_url)
         deadline = _Deadline(BEGIN_S)
         while not (folder / WAL / segment).exists():
             if deadline.passed():
@@ -273,11 +273,12 @@ class _Deadline:
         self._left -= 0.1
 
 
-async def _switched(url: str) -> str:
-    """End the segment that is being written; its name."""
+async def switched(url: str) -> str:
+    """The name of the segment that holds the end of all WAL until now, and will have no more in it."""
     connection = await asyncpg.connect(url, timeout=10)
     try:
-        return str(await connection.fetchval("SELECT pg_walfile_name(pg_switch_wal())"))
+        # Where nothing was written since the last one ended none is ended: then it is the one before, and not the empty one.
+        return str(await connection.fetchval("SELECT pg_walfile_name(pg_switch_wal() - 1::numeric)"))
     finally:
         await connection.close()
 
