@@ -41,6 +41,26 @@ test("who leaves or deletes a room in the middle of a sentence is at home, and c
   await field(a).waitFor();
 });
 
+test("what leads out of a room is there when nothing above it can move it any more", async () => {
+  const anna = await person("Anna");
+  const { id } = await room(anna);
+  const a = await visitAs(anna, `/rooms/${id}`);
+  let release = (): void => undefined;
+  const said = new Promise<void>(resolve => (release = resolve));
+  await a.page.route(/\/privacy$/, async route => {
+    await said;
+    await route.continue();
+  });
+  await a.page.getByRole("button", { name: "About this room" }).click();
+  const panel = a.page.getByRole("complementary");
+  await panel.getByRole("heading", { name: "Who can read what" }).waitFor();
+  const acts = panel.getByRole("button", { name: /^(Leave|Delete) room$/ });
+  expect(await acts.count()).toBe(0);
+  release();
+  await acts.nth(1).waitFor();
+  expect(await panel.getByRole("listitem").count()).toBeGreaterThan(0);
+});
+
 test("who is removed in the middle of a sentence is told, and finds the room again when he is back", async () => {
   const [anna, ben] = [await person("Anna"), await person("Ben")];
   const kitchen = await room(anna, [ben]);
