@@ -4,7 +4,7 @@ import { Backoff, FIRST_PAUSE_MS, LONGEST_PAUSE_MS, meansStop, RENEW } from "./c
 import { type Observable, Variable } from "./emitter.ts";
 import { bug, type Close, disconnected, type Interruption, ParleyError, passes } from "./errors.ts";
 import { type AnyFrame, isEvent, isReady, parse, refusalOf } from "./frames.ts";
-import { type Hint, listenToHints } from "./hints.ts";
+import { type Hint, listenToHints, networkIsGone } from "./hints.ts";
 import { Ordered } from "./ordered.ts";
 import type { ReadyFrame, Resume, StreamEvent } from "./protocol.ts";
 import { Socket } from "./socket.ts";
@@ -303,7 +303,8 @@ export class Connection {
     const state = this.#state.value;
     if (state.name === "live") {
       if (hint === "away" && !state.checking) this.#state.set({ ...state, checking: true });
-      this.#socket?.proveLife(PROOF_WITHIN_MS);
+      // What was on its way when the network went may still come in, and proves nothing about the time after it.
+      this.#socket?.proveLife(PROOF_WITHIN_MS, networkIsGone);
     } else if (state.name === "reconnecting" && hint === "back" && this.#comeBackAt === null) {
       const sooner = this.#options.random() * FIRST_PAUSE_MS;
       if (Date.now() + sooner < state.at) this.#reconnect(sooner);

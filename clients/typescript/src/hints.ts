@@ -14,3 +14,8 @@ export function listenToHints(tell: (hint: Hint) => void): () => void {
   on(page, "visibilitychange", () => page?.visibilityState === "visible" && tell("back"));
   return () => heard.abort();
 }
+
+/** Whether the browser still says so. */
+export function networkIsGone(): boolean {
+  return globalThis.navigator?.onLine === false;
+}

@@ -57,12 +57,16 @@ export class Socket {
     this.#pingedAt = null;
   }
 
-  /** The peer has so long to say something. */
-  proveLife(withinMs: number): void {
+  /** The peer has so long to say something; and again after that, as long as there is doubt. */
+  proveLife(withinMs: number, doubt: () => boolean): void {
     const asked = performance.now();
     this.ping();
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => (this.#heardAt >= asked ? this.#look() : this.#silent()), withinMs);
+    this.#timer = setTimeout(() => {
+      if (this.#heardAt < asked) this.#silent();
+      else if (doubt()) this.proveLife(withinMs, doubt);
+      else this.#look();
+    }, withinMs);
   }
 
   /** Say that it is over; what comes in from here on is nobody's. */

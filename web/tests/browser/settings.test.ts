@@ -46,6 +46,24 @@ test("name and status are what others see", async () => {
   await expect.poll(async () => (await somebody.client.api.users.me()).read_receipts).toBe(false);
 });
 
+test("a name can be changed once it is known, and not before", async () => {
+  const somebody = await person("Nora");
+  const { page } = await visitAs(somebody, "about:blank");
+  let go: () => void = () => undefined;
+  const held = new Promise<void>(resolve => (go = resolve));
+  // Who one is comes with the connection.
+  await page.routeWebSocket(/\/ws$/, async socket => {
+    await held;
+    socket.connectToServer();
+  });
+  await page.goto("/settings/profile");
+  await page.getByRole("button", { name: /^Connecting/ }).waitFor();
+  await page.getByText("Invisible").waitFor();
+  expect(await page.getByLabel("Display name").count()).toBe(0);
+  go();
+  await expect.poll(() => page.getByLabel("Display name").inputValue()).toBe("Nora");
+});
+
 test("what another device has changed meanwhile is no obstacle", async () => {
   const somebody = await person("Rev");
   const visitor = await visitAs(somebody, "/settings/profile");

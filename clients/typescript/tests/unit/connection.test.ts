@@ -130,6 +130,41 @@ describe("hints", () => {
     expect(client.state.value.name).toBe("reconnecting");
   });
 
+  test("what was on its way when the network went is no proof that it is there", async () => {
+    const browser = new Browser();
+    const client = browser.tab({ random: () => 1 });
+    await browser.open(client);
+    vi.stubGlobal("navigator", { onLine: false });
+    frame.dispatchEvent(new Event("offline"));
+    browser.tell(client, { type: "pong" });
+    await pass(5000);
+    expect(client.state.value.name).toBe("live");
+    await pass(5000);
+    expect(client.state.value.name).toBe("reconnecting");
+  });
+
+  test("a peer that answers is believed, whatever the browser says", async () => {
+    const browser = new Browser();
+    const client = browser.tab();
+    await browser.open(client);
+    const { connection } = browser.world(client);
+    vi.stubGlobal("navigator", { onLine: false });
+    frame.dispatchEvent(new Event("offline"));
+    const before = connection.signs;
+    for (let time = 0; time < 4; time += 1) {
+      await pass(1000);
+      browser.tell(client, { type: "pong" });
+      await pass(4000);
+    }
+    expect(connection.signs).toBe(before + 4);
+    vi.stubGlobal("navigator", { onLine: true });
+    browser.tell(client, { type: "pong" });
+    await pass(20_000);
+    expect(connection.signs).toBe(before + 4);
+    expect(client.state.value).not.toHaveProperty("checking");
+    expect(client.state.value.name).toBe("live");
+  });
+
   test("who is closed hears no more of them", async () => {
     const browser = new Browser();
     const client = browser.tab();
