@@ -155,15 +155,17 @@ test("a role opens what belongs to it, at once, and who is removed or leaves is 
 
   // Who is owner besides another one may step down; who is the only one is told what has to come before.
   const ownRole = (visitor: Visitor) => panel(visitor).getByRole("button", { name: "Change your role" });
-  await ownRole(a).click();
-  await a.page.getByRole("menuitem", { name: "Become moderator …" }).click();
+  await ownRole(a).press("Enter");
+  await a.page.getByRole("menuitem", { name: "Become moderator …" }).press("Enter");
   const asked = a.page.getByRole("dialog", { name: "Give up being owner of Kitchen?" });
   await asked.getByText("Only another owner can make you owner again.").waitFor();
   await a.accessible();
   await a.keep("step-down");
-  await asked.getByRole("button", { name: "Give up being owner" }).click();
+  await asked.getByRole("button", { name: "Give up being owner" }).press("Enter");
   await member(b, anna).getByText("Moderator").waitFor();
   await ownRole(a).waitFor({ state: "detached" });
+  // What led here is gone, and the keyboard is still in the panel.
+  await expect.poll(() => a.page.locator("#room-panel:focus").count()).toBe(1);
   await ownRole(b).click();
   await b.page.getByRole("menuitem", { name: "Become member …" }).click();
   const told = b.page.getByRole("dialog", { name: "Give up being owner of Kitchen?" });
