@@ -63,7 +63,8 @@ def table(found: dict[str, Any]) -> str:
     if "click" in found:
         room = f"{found['room']:,} messages"
         for name, said in (
-            ("first", "nothing of it loaded yet"),
+            ("next", "nothing of it loaded yet, from another room"),
+            ("first", "the same, the first messages of the visit"),
             ("unread", "the same, something in it unread"),
             ("again", "seen before in this visit"),
         ):

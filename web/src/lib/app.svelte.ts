@@ -113,7 +113,7 @@ export class App {
     if (this.session.name === "in") this.session.store.close();
     await this.#cache.begin(userId);
     forgetDrafts(userId);
-    this.#enter(client, { userId, me: null, rooms: [], users: [], windows: [], positions: null });
+    this.#enter(client, { userId, me: null, rooms: [], users: [], windows: [], room: null, positions: null });
     this.#connect(client);
   }
 

@@ -24,6 +24,8 @@ export interface Remembered {
   rooms: MyRoom[];
   users: User[];
   windows: StoredWindow[];
+  /** The room that was looked at last. */
+  room: string | null;
   /** From where the client goes on. */
   positions: Resume | null;
 }
@@ -33,6 +35,8 @@ export interface Kept {
   me: Me | null;
   rooms: MyRoom[];
   users: User[];
+  /** The room that was looked at last; undefined from a build that did not note it. */
+  room?: string | null;
   /** Of one's own stream. */
   epoch: string | null;
   userSeq: number | null;
@@ -114,6 +118,7 @@ export class Cache {
       rooms: kept.rooms,
       users: kept.users,
       windows,
+      room: kept.room ?? null,
       positions: kept.epoch === null ? null : { epoch: kept.epoch, at },
     };
   }

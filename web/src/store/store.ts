@@ -86,6 +86,7 @@ export class Store {
   /** The one that is looked at. */
   #thread: Thread | null = null;
   #shownRoom: string | null = null;
+  #lastRoom: string | null;
   readonly #dirty = new Set<string>();
   readonly #gone = new Set<string>();
   readonly #delivered = new Map<string, number>();
@@ -94,10 +95,11 @@ export class Store {
   #delivering: ReturnType<typeof setTimeout> | undefined;
 
   constructor(client: Client, cache: Cache, remembered: Remembered) {
-    const { userId, me, rooms, users, windows } = remembered;
+    const { userId, me, rooms, users, windows, room } = remembered;
     const { api } = client;
     this.client = client;
     this.#cache = cache;
+    this.#lastRoom = room;
     this.me = new Myself(userId, me);
     this.rooms = new RoomList(userId, rooms);
     this.people = new People(api, users);
@@ -217,10 +219,19 @@ export class Store {
   show(roomId: string | null): void {
     if (this.#shownRoom !== null && this.#shownRoom !== roomId) this.#timelines.get(this.#shownRoom)?.trim(KEPT);
     this.#shownRoom = roomId;
+    if (roomId === null || roomId === this.#lastRoom) return;
+    this.#lastRoom = roomId;
+    this.#save();
   }
 
   get shownRoom(): string | null {
     return this.#shownRoom;
+  }
+
+  /** The one that was looked at last, also in the visit before, as long as one is in it. */
+  get lastRoom(): MyRoom | null {
+    const room = this.#lastRoom === null ? undefined : this.rooms.get(this.#lastRoom);
+    return room === undefined || room.deleted_at ? null : room;
   }
 
   /** One has seen everything up to here. */
@@ -443,6 +454,7 @@ export class Store {
       me: this.me.value,
       rooms: [...this.rooms.all],
       users: this.people.all.slice(-MOST_PEOPLE),
+      room: this.#lastRoom,
       epoch: positions.epoch,
       userSeq: positions.at[`user:${this.me.id}`] ?? null,
     };

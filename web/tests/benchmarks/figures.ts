@@ -7,8 +7,12 @@ export interface Figures {
   room: number;
   long: number;
   minutes: number;
-  /** From the click to the frame that shows the newest message, in ms. first: nothing of the room was loaded. unread: nor read. */
-  click: { first: number[]; unread: number[]; again: number[] };
+  /**
+   * From the click to the frame that shows the newest message, in ms. first: nothing of the room is loaded, and no message was drawn
+   * in this visit yet. unread: the same, and something in it is unread. next: nothing of it is loaded, from a room that was read before.
+   * again: it was shown before.
+   */
+  click: { first: number[]; unread: number[]; next: number[]; again: number[] };
   /** From the key to the message in the page, and to the frame that shows it, in ms. */
   own: { drawn: number[]; painted: number[] };
   /** Between frames while one scrolls, in ms. loaded: through what is loaded; loading: into what has to be read first. */

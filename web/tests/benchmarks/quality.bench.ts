@@ -17,7 +17,7 @@ const AT_ONCE = 32;
 /** As fast as one flicks through a list. */
 const PX_PER_SECOND = 3_000;
 const SCROLL_S = 10;
-const SEEN = "Seen from here";
+const seen = (name: string): string => `The newest in ${name}`;
 
 /** So many messages of ordinary length, some with Markdown. */
 async function filled(owner: Person, who: readonly Person[], count: number, name: string): Promise<MyRoom> {
@@ -30,7 +30,7 @@ async function filled(owner: Person, who: readonly Person[], count: number, name
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, sender));
-  const { seq } = await say(who[0] as Person, made, SEEN);
+  const { seq } = await say(who[0] as Person, made, seen(name));
   await owner.client.api.sync.markRead(made.id, seq);
   return made;
 }
@@ -41,7 +41,7 @@ const text = (at: number): string =>
     : `Number ${at}: ${"a sentence of some words, ".repeat(1 + (at % 4))}and its end.`;
 
 /** Milliseconds from the click on a room to the frame that shows its newest message. */
-async function click({ page }: Visitor, name: string, wanted: string): Promise<number> {
+async function click({ page }: Visitor, name: string, wanted = seen(name)): Promise<number> {
   await page.evaluate(
     ([name, wanted]) => {
       const link = [...document.querySelectorAll<HTMLAnchorElement>("nav a")].find(a => a.textContent?.includes(name));
@@ -82,9 +82,11 @@ test("from a click to the room", async () => {
     ...Person[],
   ];
   const large = await filled(owner, others, ROOM, "Large room");
+  await filled(owner, others, ROOM, "Next room");
   const empty = await room(owner, [], { name: "Other room" });
   const first: number[] = [];
   const again: number[] = [];
+  const next: number[] = [];
   const unread: number[] = [];
   /** Somebody who has never been here: nothing of the room is in this browser. */
   const newcomer = async (): Promise<Visitor> => {
@@ -96,11 +98,13 @@ test("from a click to the room", async () => {
   };
   for (let turn = 0; turn < TURNS; turn += 1) {
     const visitor = await newcomer();
-    first.push(await click(visitor, "Large room", SEEN));
+    first.push(await click(visitor, "Large room"));
     await visitor.page.getByRole("navigation").getByRole("link", { name: "Other room" }).click();
     await visitor.page.getByText("Nobody has said anything yet").waitFor();
     await visitor.page.waitForTimeout(500);
-    again.push(await click(visitor, "Large room", SEEN));
+    again.push(await click(visitor, "Large room"));
+    await visitor.page.waitForTimeout(500);
+    next.push(await click(visitor, "Next room"));
     await visitor.page.goto("about:blank");
   }
   for (let turn = 0; turn < TURNS; turn += 1) {
@@ -111,7 +115,7 @@ test("from a click to the room", async () => {
     await visitor.page.goto("about:blank");
     await owner.client.api.sync.markRead(large.id, seq);
   }
-  await note({ room: ROOM, click: { first, unread, again } });
+  await note({ room: ROOM, click: { first, unread, next, again } });
 
   // One's own message, in the same room.
   const visitor = await visitAs(owner, `/rooms/${large.id}`);
@@ -200,7 +204,10 @@ test("scrolling through a long room", async () => {
   const long = await filled(owner, others, LONG, "Long room");
   const visitor = await visitAs(owner, `/rooms/${long.id}`);
   const { page } = visitor;
-  await page.getByRole("article").filter({ hasText: SEEN }).waitFor();
+  await page
+    .getByRole("article")
+    .filter({ hasText: seen("Long room") })
+    .waitFor();
   await page.waitForTimeout(2_000);
   const loading = await scroll(visitor, true);
   await note({ long: LONG, frames: { loaded: [], loading } });
@@ -216,7 +223,10 @@ test("memory while others talk", async () => {
   const busy = await filled(owner, others, 100, "Busy room");
   const visitor = await visitAs(owner, `/rooms/${busy.id}`);
   const { page, context } = visitor;
-  await page.getByRole("article").filter({ hasText: SEEN }).waitFor();
+  await page
+    .getByRole("article")
+    .filter({ hasText: seen("Busy room") })
+    .waitFor();
   const devtools = await context.newCDPSession(page);
   await devtools.send("Performance.enable");
   const memory: { at: number; heap: number; nodes: number; messages: number }[] = [];

@@ -105,6 +105,46 @@ test("on a phone the way back closes the panel, and leads out of a room that one
   await page.getByRole("navigation", { name: "Rooms and people" }).waitFor();
 });
 
+test("who comes back goes on in the room where he was, and at the list on a phone", async () => {
+  const anna = await person("Anna");
+  const [kitchen, garden] = [await room(anna), await room(anna, [], { name: "Garden" })];
+  const visitor = await visitAs(anna, "/");
+  const { page } = visitor;
+  const link = (name: string) => page.getByRole("navigation").getByRole("link", { name });
+  const start = page.getByText("Good to see you");
+  await start.waitFor();
+  for (const [name, { id }] of [
+    ["Garden", garden],
+    ["Kitchen", kitchen],
+  ] as const) {
+    await link(name).click();
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    await link("Find rooms").click();
+    // What one has seen is written down after a moment.
+    await page.waitForTimeout(1_500);
+    await page.goto("/");
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    expect(path(visitor)).toBe(`/rooms/${id}`);
+  }
+  // The start is still there, and so is every other address.
+  await link("Parley").click();
+  await start.waitFor();
+  await page.goto("/notifications");
+  await page.getByRole("heading", { name: "Notifications", level: 1 }).waitFor();
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto("/");
+  await link("Kitchen").waitFor();
+  expect(path(visitor)).toBe("/");
+  // Nor does one come into a room that is gone.
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await anna.client.api.rooms.delete(kitchen.id);
+  await link("Kitchen").waitFor({ state: "detached" });
+  await page.waitForTimeout(1_500);
+  await page.goto("/");
+  await start.waitFor();
+  expect(path(visitor)).toBe("/");
+});
+
 test.each(["en-GB", "de-DE"])("every page is called by its own name (%s)", async locale => {
   const anna = await person("Anna");
   const kitchen = await room(anna);

@@ -86,7 +86,7 @@ test("names are completed, a mention calls, and one jumps to it", async () => {
   const { anna, ben, roomId, a, b } = await pair();
   // That he was invited counts as a mention until the server has noted down that he has seen the room.
   await expect.poll(async () => (await ben.client.api.rooms.get(roomId)) as MyRoom).toMatchObject({ mentions: 0 });
-  await b.page.goto("/");
+  await b.page.goto("/rooms");
   await field(a).fill("");
   await field(a).pressSequentially("Look here, @be");
   await a.page.getByRole("option", { name: "Ben" }).waitFor();

@@ -50,6 +50,14 @@ test("the next visit begins with what the last one had, and goes on from there",
   expect(found?.positions).toEqual({ epoch: "e1", at: { "room:a": 12, "room:b": 3, "user:me": 7 } });
 });
 
+test("which room was looked at last is kept, and one is in none where an older build has kept none", async () => {
+  await cache.begin("me");
+  await cache.save(kept({ room: "a" }), [], []);
+  expect((await cache.last())?.room).toBe("a");
+  await cache.save(kept(), [], []);
+  expect((await cache.last())?.room).toBeNull();
+});
+
 test("messages of another history are not shown", async () => {
   await cache.begin("me");
   await cache.save(kept({ epoch: "e1" }), [window("a", 12)], []);

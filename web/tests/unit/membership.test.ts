@@ -9,7 +9,7 @@ import { ME, ModelRoom, ROOM } from "./model.ts";
 import { myRoom, StubClient, signedIn } from "./stub.ts";
 
 const USER = `user:${ME}`;
-const NOTHING: Remembered = { userId: ME, me: null, rooms: [], users: [], windows: [], positions: null };
+const NOTHING: Remembered = { userId: ME, me: null, rooms: [], users: [], windows: [], room: null, positions: null };
 const joined = { kind: "room.joined", at: "", actor_id: ME, room_id: ROOM, from_seq: 2 };
 
 test("who looks at a room while he joins it sees what is said from then on", async () => {

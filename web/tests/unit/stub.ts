@@ -220,7 +220,7 @@ export async function signedIn(
   more: Partial<MyRoom> = {},
 ): Promise<{ client: StubClient; store: Store; session: never }> {
   const client = new StubClient(model);
-  const remembered = { userId: ME, me: null, rooms: [], users: [], windows: [], positions: null };
+  const remembered = { userId: ME, me: null, rooms: [], users: [], windows: [], room: null, positions: null };
   const store = new Store(client as unknown as Client, await Cache.open(`stub-${Math.random()}`), remembered);
   client.ready(myRoom(model, more));
   return { client, store, session: { name: "in", client, store } as never };
