@@ -7,6 +7,7 @@ import random
 import secrets
 import urllib.error
 import urllib.request
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -52,7 +53,7 @@ class World:
     """As many replicas as a test wants, on one database and one bucket.
 
     carried: by image, as messages says. asked: every question that it was asked. messages_away: it does not answer. roles: by token,
-    as auth says.
+    as auth says. meanwhile: happens while messages is asked who sees an image.
     """
 
     def __init__(self, postgres: Postgres, nats: Nats, s3: S3, folder: Path) -> None:
@@ -66,6 +67,7 @@ class World:
         self.asked: list[Any] = []
         self.messages_away = False
         self.roles: dict[str, Role] = {TOKEN: "admin"}
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -108,6 +110,8 @@ class World:
 
     async def _may_see(self, request: seen.MaySeeImage) -> seen.MaySeeImageAnswer:
         self._heard(request)
+        if self.meanwhile is not None:
+            await self.meanwhile()
         carried = self.carried.get(request.image_id)
         if carried is None:
             return seen.MaySeeImageAnswer(sent=False, visible=False)

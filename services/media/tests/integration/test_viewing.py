@@ -1,5 +1,7 @@
 """Who sees an image, messages decides; until it is sent its owner sees it alone. What one may not see does not exist."""
 
+from datetime import timedelta
+
 import pytest
 
 from parley_shared.errors import Code
@@ -62,6 +64,23 @@ async def test_who_is_thrown_out_or_whose_message_is_deleted_sees_nothing_any_mo
         with refused(Code.NOT_FOUND):
             await media.open(viewer, image.id)
     assert await media.world.state(image.id) == "ready", "another message with it may be on its way"
+
+
+@pytest.mark.parametrize("age", [timedelta(0), timedelta(days=2)], ids=["kept", "erased"])
+async def test_nobody_sees_what_is_released_while_he_asks_for_it(media: Replica, age: timedelta) -> None:
+    owner = user()
+    image = await media.upload(owner, picture())
+    await media.send(owner, image.id, owner)
+    await media.world.pass_time(age)
+
+    async def released() -> None:
+        await media.release(image.id)
+        del media.world.carried[image.id]
+
+    media.world.carried[image.id] = Carried(set(), used=False)
+    media.world.meanwhile = released
+    with refused(Code.NOT_FOUND):
+        await media.open(owner, image.id)
 
 
 async def test_what_is_sent_once_more_before_it_was_erased_is_seen_again(media: Replica) -> None:

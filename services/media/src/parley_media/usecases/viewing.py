@@ -51,4 +51,10 @@ class Viewing:
             # It was never about to be sent anywhere.
             return mine
         answer = await self._messages.may_see(actor, image.id, rooms)
-        return answer.visible if answer.sent else mine and image.released_at is None
+        if answer.sent or not mine:
+            return answer.visible
+        # It may not know of it any more because media has been told meanwhile that no message carries it: what was read before it
+        # answered does not say so.
+        async with self._begin() as store:
+            now = await store.images.get(image.id)
+        return now is not None and now.state == "ready" and now.released_at is None
