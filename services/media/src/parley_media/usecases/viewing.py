@@ -51,8 +51,10 @@ class Viewing:
             # It was never about to be sent anywhere.
             return mine
         answer = await self._messages.may_see(actor, image.id, rooms)
-        if answer.sent or not mine:
+        if answer.sent:
             return answer.visible
+        if not mine:
+            return False
         # It may not know of it any more because media has been told meanwhile that no message carries it: what was read before it
         # answered does not say so.
         async with self._begin() as store:
